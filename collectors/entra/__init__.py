@@ -1,0 +1,1 @@
+"""Microsoft Entra ID: sign-ins as Microsoft Graph gives them."""

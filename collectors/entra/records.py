@@ -1,0 +1,132 @@
+"""The records in a JSON text, one after the other, each with the very text it stood in.
+
+Takes every shape that exports come in: a Graph page (`{"value": […]}`), a list, one record a line, several of these
+in a row. A text that is cut off or damaged yields what can be read first. Knows nothing of what a record means.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Generator, Iterator
+from typing import Any, NamedTuple
+
+_DECODER = json.JSONDecoder()
+_BLANK = re.compile(r"[\s,]*")
+_LINE = re.compile(r"[^\n]*\n?")
+
+
+class Record(NamedTuple):
+    """A record: where it begins (characters), its own text, and its value; value is None where the text is no JSON."""
+
+    offset: int
+    text: str
+    value: Any
+
+
+class CutOffError(Exception):
+    """The text ends, or stops being JSON, in the middle of a record. offset: where that record begins."""
+
+    def __init__(self, offset: int, why: str) -> None:
+        super().__init__(why)
+        self.offset = offset
+
+
+def records(text: str) -> Iterator[Record]:
+    """All records of `text`. A damaged line of a file with one record a line comes as a Record without value.
+
+    Raises CutOffError, after all records before it, where a page or a list breaks off, or the last line does.
+    """
+    at = _skip(text, 0)
+    while at < len(text):
+        if text[at] == "[":
+            at = yield from _elements(text, at)
+        elif text[at] == "{":
+            at = yield from _page_or_record(text, at)
+        else:
+            at = yield from _bad_line(text, at)
+        at = _skip(text, at)
+
+
+def _page_or_record(text: str, begin: int) -> Generator[Record, None, int]:
+    """One object: a page gives the elements of its `value`, any other is a record. Returns the place after it."""
+    at = _skip(text, begin + 1)
+    try:
+        while at < len(text) and text[at] == '"':
+            key, at = _DECODER.raw_decode(text, at)
+            at = _skip(text, at)
+            if at >= len(text) or text[at] != ":":
+                break
+            at = _skip(text, at + 1)
+            if key == "value" and text[at : at + 1] == "[":
+                at = yield from _elements(text, at)
+                return (yield from _rest_of_page(text, at))
+            if key not in _PAGE_KEYS:
+                break
+            _, at = _DECODER.raw_decode(text, at)
+            at = _skip(text, at)
+        value, end = _DECODER.raw_decode(text, begin)
+    except (json.JSONDecodeError, RecursionError) as exc:
+        return (yield from _bad_line(text, begin, str(exc)))
+    if isinstance(value.get("value"), list) and "id" not in value:
+        inner = re.compile(r'"value"\s*:\s*\[').search(text, begin, end)
+        if inner:
+            yield from _elements(text, inner.end() - 1)
+            return end
+    yield Record(begin, text[begin:end], value)
+    return end
+
+
+_PAGE_KEYS = frozenset(
+    {"@odata.context", "@odata.nextLink", "@odata.count", "@odata.deltaLink", "@microsoft.graph.tips"}
+)
+
+
+def _rest_of_page(text: str, at: int) -> Generator[Record, None, int]:
+    """Pass what follows the list in a page, up to its closing brace."""
+    yield from ()
+    at = _skip(text, at)
+    while at < len(text) and text[at] == '"':
+        try:
+            _, at = _DECODER.raw_decode(text, at)
+            at = _skip(text, at)
+            _, at = _DECODER.raw_decode(text, _skip(text, at + 1))
+        except json.JSONDecodeError as exc:
+            raise CutOffError(at, str(exc)) from exc
+        at = _skip(text, at)
+    if at >= len(text):
+        raise CutOffError(at, "the page is not closed")
+    return at + 1
+
+
+def _elements(text: str, begin: int) -> Generator[Record, None, int]:
+    """The elements of a list. Returns the place after it; raises CutOffError where it breaks off."""
+    at = _skip(text, begin + 1)
+    while at < len(text) and text[at] != "]":
+        try:
+            value, end = _DECODER.raw_decode(text, at)
+        except (json.JSONDecodeError, RecursionError) as exc:
+            raise CutOffError(at, str(exc)) from exc
+        yield Record(at, text[at:end], value)
+        at = _skip(text, end)
+    if at >= len(text):
+        raise CutOffError(at, "the list is not closed")
+    return at + 1
+
+
+def _bad_line(text: str, begin: int, why: str = "not JSON") -> Generator[Record, None, int]:
+    """A line that is no JSON is one bad record, if lines follow it; else the text is cut off there."""
+    line = _LINE.match(text, begin)
+    assert line is not None, "matches the empty text too"
+    following = _skip(text, line.end())
+    if following >= len(text) or text[following] not in "{[":
+        raise CutOffError(begin, why)
+    if text[following - 1] != "\n":
+        raise CutOffError(begin, why)  # an indented line inside of a broken record, not the next record
+    yield Record(begin, line.group().rstrip("\r\n"), None)
+    return line.end()
+
+
+def _skip(text: str, at: int) -> int:
+    blank = _BLANK.match(text, at)
+    return blank.end() if blank else at

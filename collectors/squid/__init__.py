@@ -1,0 +1,1 @@
+"""Squid's access log: the grammar of `logformat`, and bytes to rows and rejects."""

@@ -1,0 +1,6 @@
+"""`python -m pfsquid`."""
+
+from pfsquid.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,228 @@
+"""The command line: words → calls. No logic and no printing here; what is slow to import is imported when used."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pfsquid import __version__, views
+from pfsquid.errors import ExitCode, PfsquidError, WrongUse
+from pfsquid.views import Format
+
+if TYPE_CHECKING:
+    from pfsquid.config import Config
+    from pfsquid.lake.catalog import Lake
+    from pfsquid.lake.collect import Report
+
+# typer carries a click of its own in newer versions; the class of its usage errors is found by its name.
+_ClickError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+
+app = typer.Typer(
+    name="pfsquid",
+    help="Kerberos single sign-on for Squid on pfSense, complete logs, and the shadow-IT answer that joins them.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+collect = typer.Typer(help="Bring rows into the lake, each exactly once.", no_args_is_help=True)
+app.add_typer(collect, name="collect")
+
+
+def _debug(value: bool) -> bool:
+    """Note `--debug` for `main`, which shows the error of any command."""
+    _WANTED["debug"] = value
+    return value
+
+
+_WANTED = {"debug": False}
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configuration file.", show_default=False)]
+LakeOption = Annotated[Path | None, typer.Option("--lake", help="Folder of the lake.", show_default=False)]
+FormatOption = Annotated[Format, typer.Option("--format", help="How to write the result.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show a traceback where something fails.", callback=_debug)]
+FromOption = Annotated[
+    list[Path] | None,
+    typer.Option("--from", help="A file to read; once more for each further one.", show_default=False),
+]
+FilesArgument = Annotated[
+    list[Path] | None, typer.Argument(help="Further files to read (from a pattern).", show_default=False)
+]
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> None:
+    if version:
+        views.tell(_screen(), f"pfsquid {__version__}")
+        raise typer.Exit
+
+
+@collect.command("squid")
+def collect_squid(
+    from_: FromOption = None,
+    files: FilesArgument = None,
+    format: Annotated[
+        str, typer.Option("--format", help="The log's format: squid, common, combined or pfsquid.")
+    ] = "squid",
+    firewall: Annotated[str | None, typer.Option("--firewall", help="Name of the firewall that wrote it.")] = None,
+    lake: LakeOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+    _: DebugOption = False,
+) -> None:
+    """Read Squid's access log, plain or gzip, into the table proxy. A second run reads only what is new."""
+    from pfsquid.lake.collect import collect_squid as run
+
+    screen = _screen()
+    paths = _files(from_, files)
+    _reported(screen, json, run(_lake(lake, config, make=True), paths, format, firewall, _progress(screen)))
+
+
+@collect.command("entra")
+def collect_entra(
+    from_: FromOption = None,
+    files: FilesArgument = None,
+    lake: LakeOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+    _: DebugOption = False,
+) -> None:
+    """Read Entra ID sign-ins, as Microsoft Graph gives them in JSON, into the table signins."""
+    from pfsquid.lake.collect import collect_signins as run
+
+    screen = _screen()
+    _reported(screen, json, run(_lake(lake, config, make=True), _files(from_, files), _progress(screen)))
+
+
+@app.command()
+def query(
+    name: Annotated[
+        str | None, typer.Argument(help="A question; without one, the list of them.", show_default=False)
+    ] = None,
+    parameters: Annotated[
+        list[str] | None, typer.Argument(help="key=value: since, until, app, person.", show_default=False)
+    ] = None,
+    sql: Annotated[
+        str | None, typer.Option("--sql", help="A SELECT of your own, read only.", show_default=False)
+    ] = None,
+    lake: LakeOption = None,
+    config: ConfigOption = None,
+    format: FormatOption = Format.TABLE,
+    json: JsonOption = False,
+    _: DebugOption = False,
+) -> None:
+    """Ask the lake: apps, people, app-people, app-signins, unknown-domains, or SQL of your own."""
+    from pfsquid.discovery.answer import answer, answer_sql, list_questions
+
+    if sql is not None and name:
+        raise WrongUse("a question or --sql, not both", "pfsquid query apps", 'pfsquid query --sql "SELECT 1"')
+    if sql is None and name is None:
+        result = list_questions()
+    else:
+        settings = _settings(config)
+        opened = _open(lake, settings, make=False)
+        known = _knowledge(settings)
+        result = (
+            answer_sql(opened, known, sql) if sql is not None else answer(opened, known, str(name), parameters or [])
+        )
+    views.show(_screen(), result.columns, result.rows, Format.JSON if json else format, result.title, result.notes)
+
+
+@app.command()
+def demo(
+    lake: Annotated[
+        Path | None, typer.Option("--lake", help="Keep the demo's lake in this folder.", show_default=False)
+    ] = None,
+    _: DebugOption = False,
+) -> None:
+    """Show the main job on a recorded proxy log and sign-ins: no network, no root, under a minute."""
+    from pfsquid.demo import run
+
+    run(_screen(), lake)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run `pfsquid` and leave the process with an exit status of `ExitCode`."""
+    words = sys.argv[1:] if arguments is None else arguments
+    screen = _screen()
+    try:
+        status = typer.main.get_command(app).main(words, prog_name="pfsquid", standalone_mode=False)
+        code = int(status) if isinstance(status, int) else ExitCode.DONE
+        screen.out.flush()
+    except _ClickError as exc:
+        exc.show(file=screen.err)
+        code = ExitCode.WRONG_USE
+    except (typer.Abort, KeyboardInterrupt):
+        views.say(screen, "pfsquid: interrupted; what was committed is kept, and the same command goes on from there")
+        code = ExitCode.INTERRUPTED
+    except PfsquidError as exc:
+        views.error(screen, exc, _WANTED["debug"])
+        code = exc.exit_code
+    except BrokenPipeError:
+        # The reader of standard output (`| head`) has seen enough; nothing more may be written to it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = ExitCode.DONE
+    except Exception as exc:  # noqa: BLE001 - the last stop before the user
+        views.error(screen, exc, _WANTED["debug"])
+        code = ExitCode.FAILED
+    sys.exit(int(code))
+
+
+def _screen() -> views.Screen:
+    return views.standard_screen(dict(os.environ))
+
+
+def _files(named: list[Path] | None, further: list[Path] | None) -> list[Path]:
+    files = [*(named or []), *(further or [])]
+    if not files:
+        raise WrongUse("which file? Name one with --from", "pfsquid collect squid --from /var/squid/logs/access.log")
+    return files
+
+
+def _settings(config: Path | None) -> Config:
+    from pfsquid.config import find, load
+
+    return load(find(config, os.environ))
+
+
+def _lake(lake: Path | None, config: Path | None, make: bool) -> Lake:
+    return _open(lake, _settings(config), make)
+
+
+def _open(lake: Path | None, settings: Config, make: bool) -> Lake:
+    from pfsquid.config import default_lake
+    from pfsquid.lake.catalog import open_lake
+
+    return open_lake(lake or settings.lake or default_lake(os.environ), make)
+
+
+def _knowledge(settings: Config) -> Any:
+    from pfsquid.discovery.answer import knowledge
+    from pfsquid.resources import configs
+
+    people, apps = settings.people, settings.apps
+    folders = (configs() / "apps", *apps.folders)
+    return knowledge(folders, people.realms, people.services, apps.sanctioned, apps.unsanctioned, apps.sign_ins)
+
+
+def _progress(screen: views.Screen) -> Callable[..., None]:
+    return lambda path, done: views.progress(screen, f"{path.name}: {done.rows:,} rows, {done.rejects:,} rejects")
+
+
+def _reported(screen: views.Screen, json: bool, reports: list[Report]) -> None:
+    from pfsquid.lake.collect import exit_code
+
+    views.progress(screen, "")
+    columns = ("file", "rows", "rejects", "replaced", "unchanged")
+    rows = [(str(r.path), r.done.rows, r.done.rejects, r.done.replaced, r.done.unchanged) for r in reports]
+    notes = [f"{r.path}: {n:,} × {reason}" for r in reports for reason, n in sorted(r.done.reasons.items())]
+    views.show(screen, columns, rows, Format.JSON if json else Format.TABLE, notes=notes)
+    for report in reports:
+        if report.problem:
+            views.error(screen, report.problem, _WANTED["debug"])
+    raise typer.Exit(int(exit_code(reports)))

@@ -1,0 +1,174 @@
+"""The configuration: one YAML file → checked values, or all its errors at once, with line and cure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from pfsquid.errors import WrongUse
+
+Where = tuple[str | int, ...]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PeopleConfig(_Section):
+    """How user names of the log become people."""
+
+    realms: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    services: tuple[str, ...] = ()
+
+    @field_validator("realms", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {realm: (suffix,) if isinstance(suffix, str) else suffix for realm, suffix in value.items()}
+        return value
+
+
+class AppsConfig(_Section):
+    """The administrator's own apps and verdicts."""
+
+    folders: tuple[Path, ...] = ()
+    sanctioned: tuple[str, ...] = ()
+    unsanctioned: tuple[str, ...] = ()
+    sign_ins: dict[str, str] = Field(default_factory=dict)
+
+
+class Config(_Section):
+    """The whole configuration. Every key has a default, so that an empty file is one."""
+
+    lake: Path | None = None
+    people: PeopleConfig = Field(default_factory=PeopleConfig)
+    apps: AppsConfig = Field(default_factory=AppsConfig)
+
+
+@dataclass(frozen=True)
+class _Fault:
+    line: int
+    key: str
+    text: str
+
+
+def find(explicit: Path | None, environment: Mapping[str, str]) -> Path | None:
+    """The configuration file to use: `--config`, $PFSQUID_CONFIG, ./pfsquid.yaml, the user's, the system's; or None."""
+    if explicit:
+        return explicit
+    if environment.get("PFSQUID_CONFIG"):
+        return Path(environment["PFSQUID_CONFIG"])
+    home = Path(environment.get("XDG_CONFIG_HOME") or Path(environment.get("HOME", "/")) / ".config")
+    for path in (Path("pfsquid.yaml"), home / "pfsquid" / "pfsquid.yaml", Path("/etc/pfsquid/pfsquid.yaml")):
+        if path.is_file():
+            return path
+    return None
+
+
+def load(path: Path | None) -> Config:
+    """Read and check a configuration file; None gives the defaults. Paths in it are relative to the file.
+
+    Raises WrongUse with all errors, a line each.
+    """
+    if path is None:
+        return Config()
+    try:
+        text = path.read_text("utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except OSError as exc:
+        raise WrongUse(
+            f"the configuration {path} cannot be read: {exc.strerror}", "pfsquid … --config /path/to/pfsquid.yaml"
+        ) from exc
+    except (yaml.YAMLError, UnicodeDecodeError) as exc:
+        mark = getattr(exc, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise WrongUse(f"{where}: not YAML: {getattr(exc, 'problem', None) or exc}", f"${{EDITOR:-vi}} {path}") from exc
+    lines: dict[Where, int] = {}
+    faults: list[_Fault] = []
+    data = _plain(node, (), lines, faults) if node is not None else {}
+    if not isinstance(data, dict):
+        faults.append(_Fault(1, "", "the file must hold keys and values, such as `lake: /srv/pfsquid/lake`"))
+        data = {}
+    config = Config()
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as exc:
+        faults += [_fault(error, lines) for error in exc.errors()]
+    if faults:
+        told = "\n".join(
+            f"{path}:{fault.line}: {fault.key + ': ' if fault.key else ''}{fault.text}"
+            for fault in sorted(faults, key=lambda fault: fault.line)
+        )
+        raise WrongUse(told, f"${{EDITOR:-vi}} +{min(fault.line for fault in faults)} {path}")
+    return _absolute(config, path.absolute().parent)
+
+
+def default_lake(environment: Mapping[str, str]) -> Path:
+    """Where the lake is when nobody says: the user's data folder (XDG Base Directory Specification)."""
+    data = environment.get("XDG_DATA_HOME")
+    home = Path(data) if data else Path(environment.get("HOME", "/var/lib")) / ".local" / "share"
+    return home / "pfsquid" / "lake"
+
+
+def _absolute(config: Config, base: Path) -> Config:
+    apps = config.apps.model_copy(
+        update={"folders": tuple(base / folder.expanduser() for folder in config.apps.folders)}
+    )
+    lake = base / config.lake.expanduser() if config.lake else None
+    return config.model_copy(update={"apps": apps, "lake": lake})
+
+
+def _plain(node: yaml.Node, where: Where, lines: dict[Where, int], faults: list[_Fault]) -> Any:
+    """A YAML node as plain data, noting the line of each key; the same key twice is a fault."""
+    lines.setdefault(where, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        data: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            line = key_node.start_mark.line + 1
+            if key in data:
+                faults.append(
+                    _Fault(line, _dotted((*where, key)), f"stands twice; first in line {lines[(*where, key)]}")
+                )
+            lines[(*where, key)] = line
+            data[key] = _plain(value_node, (*where, key), lines, faults)
+        return data
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(item, (*where, number), lines, faults) for number, item in enumerate(node.value)]
+    return yaml.SafeLoader("").construct_object(node)  # a scalar by YAML's own rules
+
+
+def _fault(error: Any, lines: Mapping[Where, int]) -> _Fault:
+    where: Where = tuple(error["loc"])
+    known = where
+    while known not in lines and known:
+        known = known[:-1]
+    text = {
+        "extra_forbidden": "there is no such key",
+        "string_type": "must be text",
+        "dict_type": "must be keys and values",
+        "tuple_type": "must be a list",
+        "model_type": "must be keys and values",
+        "path_type": "must be a path",
+    }.get(error["type"], str(error["msg"]))
+    if error["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(str(where[-1]), list(_keys_beside(where)), 1)
+        text += f"; did you mean {close[0]}?" if close else f"; there are {', '.join(_keys_beside(where))}"
+    return _Fault(lines.get(known, 1), _dotted(where), text)
+
+
+def _keys_beside(where: Where) -> Iterator[str]:
+    model: Any = Config
+    for key in where[:-1]:
+        model = model.model_fields[key].annotation
+    yield from model.model_fields
+
+
+def _dotted(where: Where) -> str:
+    return ".".join(str(part) for part in where)

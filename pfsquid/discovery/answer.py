@@ -1,0 +1,133 @@
+"""From a question and its parameters to an answer: what `pfsquid query` does."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pfsquid.discovery.apps import SANCTIONED, UNSANCTIONED, Catalogue, load
+from pfsquid.discovery.ask import BEGINNING, END, PARAMETERS, Question, Result, moment, question, questions, render
+from pfsquid.discovery.duck import Knowledge, Session, session
+from pfsquid.discovery.people import Rules
+from pfsquid.errors import WrongUse
+from pfsquid.lake.catalog import Lake
+
+
+def knowledge(
+    folders: Iterable[Path],
+    realms: Mapping[str, tuple[str, ...]],
+    services: Iterable[str],
+    sanctioned: Iterable[str],
+    unsanctioned: Iterable[str],
+    sign_ins: Mapping[str, str],
+) -> Knowledge:
+    """What the catalogue and the configuration know. Raises WrongUse where the configuration names an unknown app."""
+    catalogue = load(folders, sign_ins)
+    tags = {}
+    for tag, apps in ((SANCTIONED, sanctioned), (UNSANCTIONED, unsanctioned)):
+        tags.update({_app(name, catalogue, f"apps.{tag}"): tag for name in apps})
+    for name, app in sign_ins.items():
+        _app(app, catalogue, f"apps.sign_ins.{name}")
+    return Knowledge(catalogue, Rules(dict(realms), frozenset(services)), tags)
+
+
+def list_questions() -> Result:
+    """The questions that there are, with what they take."""
+    rows: list[tuple[object, ...]] = [(one.name, one.title, " ".join(one.parameters)) for one in questions().values()]
+    return Result(("question", "title", "parameters"), rows, "Questions: pfsquid query NAME [key=value …]")
+
+
+def answer(lake: Lake, known: Knowledge, name: str, given: Iterable[str], now: datetime | None = None) -> Result:
+    """Answer a question by name. given: `key=value` texts. Raises WrongUse, PfsquidError."""
+    asked = question(name)
+    values = _values(asked, given)
+    now = now or datetime.now(UTC)
+    since = moment(values["since"], False, now) if "since" in values else BEGINNING
+    until = moment(values["until"], True, now) if "until" in values else END
+    if since >= until:
+        raise WrongUse(
+            f"since={values.get('since')} is not before until={values.get('until')}", f"pfsquid query {name} since=7d"
+        )
+    app = _app(values["app"], known.catalogue, "app") if "app" in values else None
+    with session(lake, known, since, until) as engine:
+        person = _person(values["person"], engine) if "person" in values else None
+        filled = {"since": since, "until": until, "app": app, "person": person}
+        return engine.run(render(asked.sql, filled, "duckdb"), asked.title, _notes(asked, engine))
+
+
+def answer_sql(lake: Lake, known: Knowledge, sql: str) -> Result:
+    """Answer SQL of one's own, in Athena's dialect or DuckDB's. Raises WrongUse, PfsquidError."""
+    with session(lake, known) as engine:
+        try:
+            text = render(sql, {}, "duckdb")
+        except WrongUse:
+            return engine.run(sql)  # DuckDB's own dialect; if it is neither, its message is the better one
+        return engine.run(text)
+
+
+def _values(asked: Question, given: Iterable[str]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals or not value:
+            raise WrongUse(f"{text!r} is no key=value", f"pfsquid query {asked.name} since=2026-11-01 app=dropbox")
+        if key not in asked.parameters:
+            close = difflib.get_close_matches(key, asked.parameters, 1)
+            hint = f"; did you mean {close[0]}?" if close else f"; it takes {', '.join(asked.parameters) or 'none'}"
+            raise WrongUse(
+                f"{asked.name} takes no {key!r}{hint}",
+                *(f"{name}=…    # {PARAMETERS[name]}" for name in asked.parameters),
+            )
+        values[key] = value
+    return values
+
+
+def _app(name: str, catalogue: Catalogue, where: str) -> str:
+    """The id of an app named by id or name. Raises WrongUse with the nearest ones."""
+    if name in catalogue.apps:
+        return name
+    names = {app.name.casefold(): app.id for app in catalogue.apps.values()}
+    wanted = name.casefold()
+    if wanted in catalogue.apps or wanted in names:
+        return wanted if wanted in catalogue.apps else names[wanted]
+    close = [names.get(one, one) for one in difflib.get_close_matches(wanted, [*names, *catalogue.apps], 3)]
+    hint = f"; did you mean {' or '.join(dict.fromkeys(close))}?" if close else ""
+    raise WrongUse(
+        f"{where}: there is no app {name!r} in the catalogue{hint}",
+        'pfsquid query --sql "SELECT app_id, name FROM apps"',
+    )
+
+
+def _person(name: str, engine: Session) -> str:
+    """The person_id of somebody named in any way. Raises WrongUse where nobody or several are meant."""
+    wanted = name.casefold()
+    if name in engine.people:
+        return name
+    meant = sorted(person for person, names in engine.people.items() if wanted in names)
+    if len(meant) == 1:
+        return meant[0]
+    if meant:
+        raise WrongUse(f"{name!r} may be {' or '.join(meant)}", *(f"person={person}" for person in meant))
+    close = difflib.get_close_matches(wanted, [one.casefold() for one in engine.people], 3)
+    hint = f"; did you mean {' or '.join(close)}?" if close else ""
+    raise WrongUse(f"nobody in the lake is called {name!r}{hint}", "pfsquid query people")
+
+
+def _notes(asked: Question, engine: Session) -> tuple[str, ...]:
+    """What a reader must know to take the answer rightly."""
+    notes = []
+    if "signins" in asked.sql and engine.run("SELECT 1 FROM signins LIMIT 1").rows == []:
+        notes.append("the lake holds no sign-ins, so `never` says nothing: pfsquid collect entra --from signins.json")
+    elif "signins" in asked.sql:
+        first, last = engine.run("SELECT min(created_at), max(created_at) FROM signins").rows[0]
+        span = f"from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
+        notes.append(f"the lake holds sign-ins {span}; `never` means none of these")
+    if engine.run("SELECT 1 FROM proxy LIMIT 1").rows == []:
+        notes.append("there is no access log in this time: pfsquid collect squid --from access.log")
+    elif engine.run("SELECT 1 FROM proxy WHERE bytes_up IS NOT NULL LIMIT 1").rows == []:
+        notes.append("bytes_up is unknown: Squid's native format does not log it; pfsquid's own format does")
+    unmatched = engine.run("SELECT user_name, reason FROM principals WHERE reason LIKE '%people.realms%' LIMIT 3").rows
+    notes += [f"{user_name} is not matched: {reason}" for user_name, reason in unmatched]
+    return tuple(notes)

@@ -1,0 +1,92 @@
+"""Files into the lake: what `pfsquid collect … --from` does, one report a file. A bad file does not stop the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from collectors.entra import signins
+from collectors.squid import collector as squid
+from collectors.squid.follow import SourceError
+from collectors.squid.logformat import FORMATS
+from pfsquid.errors import ExitCode, PfsquidError, WrongUse
+from pfsquid.lake.catalog import Lake
+from pfsquid.lake.ingest import Ingested, ingest, positions
+
+Progress = Callable[[Path, Ingested], None]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of one file. problem: why it was not read, or not to its end; None where all went well."""
+
+    path: Path
+    done: Ingested
+    problem: PfsquidError | None = None
+
+
+def collect_squid(
+    lake: Lake, paths: Iterable[Path], format_name: str, firewall: str | None, progress: Progress
+) -> list[Report]:
+    """Access logs into the table `proxy`. Raises WrongUse for an unknown format, PfsquidError where the lake fails."""
+    if format_name not in FORMATS:
+        raise WrongUse(
+            f"there is no format {format_name!r}; there are {', '.join(FORMATS)}",
+            "pfsquid collect squid --format squid --from …    # Squid's own default",
+        )
+    reports = []
+    with lake.writing("proxy"):
+        for path in paths:
+            done = Ingested()
+            problem: PfsquidError | None = None
+            try:
+                batches = squid.collect(path, format_name, positions(lake, "proxy"), firewall)
+                ingest(lake, batches, done, lambda so_far, path=path: progress(path, so_far))  # type: ignore[misc]
+            except squid.FormatError as exc:
+                problem = WrongUse(str(exc), *_other_format(path, exc.instead))
+            except SourceError as exc:
+                problem = _file_problem(str(exc), exc.wrong_use, done)
+            if problem is None and done.rejects and not done.rows:
+                problem = PfsquidError(
+                    f"no line of {path} could be read as {format_name}: {done.rejects:,} lines went to rejects",
+                    'pfsquid query --sql "SELECT reason, count(*) AS lines FROM rejects GROUP BY reason"',
+                )
+            reports.append(Report(path, done, problem))
+    return reports
+
+
+def collect_signins(lake: Lake, paths: Iterable[Path], progress: Progress) -> list[Report]:
+    """Sign-ins in JSON, as Graph gives them, into the table `signins`. Raises PfsquidError where the lake fails."""
+    reports = []
+    with lake.writing("signins"):
+        for path in paths:
+            done = Ingested()
+            problem: PfsquidError | None = None
+            try:
+                ingest(lake, signins.collect(path), done, lambda so_far, path=path: progress(path, so_far))  # type: ignore[misc]
+            except signins.FileError as exc:
+                problem = _file_problem(str(exc), exc.wrong_use, done)
+            reports.append(Report(path, done, problem))
+    return reports
+
+
+def exit_code(reports: Iterable[Report]) -> ExitCode:
+    """0 where all files were read, else the status of the first problem."""
+    return next((report.problem.exit_code for report in reports if report.problem), ExitCode.DONE)
+
+
+def _other_format(path: Path, instead: str) -> tuple[str, ...]:
+    if instead:
+        return (f"pfsquid collect squid --format {instead} --from {path}",)
+    return (
+        f"head -3 {path}    # is it the file you meant?",
+        f"pfsquid collect squid --format NAME --from {path}    # NAME is one of {', '.join(FORMATS)}",
+    )
+
+
+def _file_problem(message: str, wrong_use: bool, done: Ingested) -> PfsquidError:
+    if wrong_use:
+        return WrongUse(message, "the same command with the right file")
+    kept = f"; the {done.rows:,} rows before that are in the lake" if done.rows else ""
+    return PfsquidError(message + kept, "get a whole copy of the file and run the same command: nothing is read twice")

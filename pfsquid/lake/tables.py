@@ -1,0 +1,93 @@
+"""The tables of the lake: schema, partition and how their files are written. Says what is, touches nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionField, PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.transforms import DayTransform
+from pyiceberg.types import (
+    BinaryType,
+    BooleanType,
+    IcebergType,
+    IntegerType,
+    LongType,
+    NestedField,
+    StringType,
+    TimestamptzType,
+)
+
+from collectors.batch import REJECTS_SCHEMA
+from collectors.entra.signins import SIGNINS_SCHEMA
+from collectors.squid.schema import PROXY_SCHEMA
+
+NAMESPACE = "pfsquid"
+_TYPES: dict[pa.DataType, IcebergType] = {
+    pa.string(): StringType(),
+    pa.binary(): BinaryType(),
+    pa.int32(): IntegerType(),
+    pa.int64(): LongType(),
+    pa.bool_(): BooleanType(),
+    pa.timestamp("us", tz="UTC"): TimestamptzType(),
+}
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """One table. arrow: its rows. by_day: the timestamp whose day parts it. unlike: text columns whose values hardly
+    repeat, written without a dictionary. statistics: columns whose minimum and maximum each file keeps."""
+
+    name: str
+    arrow: pa.Schema
+    by_day: str | None = None
+    unlike: tuple[str, ...] = ()
+    statistics: tuple[str, ...] = ()
+
+    def properties(self) -> dict[str, str]:
+        """The table's properties: what all tables have, and of which columns Iceberg keeps minimum and maximum."""
+        kept = {f"write.metadata.metrics.column.{name}": "full" for name in self.statistics}
+        return {**_COMMON, **kept}
+
+    def iceberg_schema(self) -> Schema:
+        """The schema with field numbers 1, 2, 3 … in the order of the columns."""
+        fields = [
+            NestedField(number, column.name, _TYPES[column.type], required=not column.nullable)
+            for number, column in enumerate(self.arrow, 1)
+        ]
+        return Schema(*fields)
+
+    def partition_spec(self) -> PartitionSpec:
+        """By day of `by_day`, or none."""
+        if self.by_day is None:
+            return UNPARTITIONED_PARTITION_SPEC
+        number = self.arrow.get_field_index(self.by_day) + 1
+        return PartitionSpec(PartitionField(number, 1000, DayTransform(), f"{self.by_day}_day"))
+
+
+# Retries are ours, not the library's: after a lost race the position must be read again before rows are appended.
+# Old metadata files are deleted at each commit; each would hold all positions and snapshots once more.
+_COMMON = {
+    "format-version": "2",
+    "commit.retry.num-retries": "0",
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "10",
+    "write.parquet.compression-codec": "zstd",
+    "write.metadata.metrics.default": "none",
+}
+
+TABLES: dict[str, TableSpec] = {
+    spec.name: spec
+    for spec in (
+        TableSpec(
+            "proxy",
+            PROXY_SCHEMA,
+            by_day="ts",
+            unlike=("url", "path"),
+            statistics=("ts", "source", "source_offset"),
+        ),
+        TableSpec("signins", SIGNINS_SCHEMA, by_day="created_at", unlike=("id", "raw"), statistics=("created_at",)),
+        TableSpec("rejects", REJECTS_SCHEMA, unlike=("raw",), statistics=("source", "source_offset")),
+    )
+}
