@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -150,6 +151,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run `pfsquid` and leave the process with an exit status of `ExitCode`."""
     words = sys.argv[1:] if arguments is None else arguments
     screen = _screen()
+    logging.getLogger("pyiceberg").setLevel(logging.ERROR)  # its warnings are for programmers; errors reach us as such
     try:
         status = typer.main.get_command(app).main(words, prog_name="pfsquid", standalone_mode=False)
         code = int(status) if isinstance(status, int) else ExitCode.DONE

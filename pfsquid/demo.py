@@ -69,10 +69,12 @@ STEPS = (
             "--lake",
             "LAKE",
             "--sql",
-            "SELECT user_name, apps.name AS app, apps.risk_reasons, sum(bytes_up) AS bytes_up FROM proxy"
-            " JOIN hosts ON hosts.host = proxy.host JOIN apps ON apps.app_id = hosts.app_id"
-            " WHERE apps.risk = 'high' AND proxy.status = 200 AND user_name NOT LIKE '%$@%'"
-            " GROUP BY user_name, apps.name, apps.risk_reasons ORDER BY bytes_up DESC LIMIT 5",
+            (
+                "SELECT user_name, apps.name AS app, apps.risk_reasons, sum(bytes_up) AS bytes_up FROM proxy"
+                " JOIN hosts ON hosts.host = proxy.host JOIN apps ON apps.app_id = hosts.app_id"
+                " WHERE apps.risk = 'high' AND proxy.status = 200 AND user_name NOT LIKE '%$@%'"
+                " GROUP BY user_name, apps.name, apps.risk_reasons ORDER BY bytes_up DESC LIMIT 5"
+            ),
         ),
     ),
 )

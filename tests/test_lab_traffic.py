@@ -14,6 +14,8 @@ import pytest
 from tests.lab.fixture import Lab
 from tests.lab.layout import COMPUTER_ACCOUNT, PEOPLE, REALM
 
+pytestmark = pytest.mark.lab
+
 
 @dataclass(frozen=True)
 class Line:
@@ -120,9 +122,7 @@ def line_sums(lines: list[Line], size: str) -> Sums:
 
 
 def truth_sums(truth: dict[str, Any], size: str) -> Sums:
-    return sums(
-        [(r["user"], r["host"], r["method"], r["denied"], r["challenge"], r[size]) for r in truth["records"]]
-    )
+    return sums([(r["user"], r["host"], r["method"], r["denied"], r["challenge"], r[size]) for r in truth["records"]])
 
 
 def without_bytes(found: Sums) -> Sums:
@@ -141,9 +141,7 @@ def test_native_log_has_each_request_of_each_person_and_host(traffic: Round) -> 
 
 def test_native_log_has_the_bytes_that_the_clients_received(traffic: Round) -> None:
     keys = exact(traffic.truth)
-    assert only(line_sums(traffic.native, "bytes_down"), keys) == only(
-        truth_sums(traffic.truth, "bytes_down"), keys
-    )
+    assert only(line_sums(traffic.native, "bytes_down"), keys) == only(truth_sums(traffic.truth, "bytes_down"), keys)
 
 
 @pytest.mark.parametrize("size", ["bytes_down", "bytes_up"])
@@ -158,8 +156,7 @@ def test_each_line_is_one_record_of_the_truth(traffic: Round) -> None:
         return port, method, status, up, down
 
     lines = sorted(
-        key(line.client_port, line.method, line.status, line.bytes_up, line.bytes_down)
-        for line in traffic.own
+        key(line.client_port, line.method, line.status, line.bytes_up, line.bytes_down) for line in traffic.own
     )
     records = sorted(
         key(r["client_port"], r["method"], r["status"], r["bytes_up"], r["bytes_down"])
@@ -183,9 +180,7 @@ def test_every_kind_of_line_occurs(traffic: Round) -> None:
     lines = traffic.native
     assert {"GET", "HEAD", "POST", "PUT", "CONNECT"} <= {line.method for line in lines}
     assert {200, 204, 304, 403, 404, 407, 500, 502, 503} <= {line.status for line in lines}
-    assert {"TCP_MISS", "TCP_MISS_ABORTED", "TCP_TUNNEL", "TCP_DENIED", "NONE_NONE"} <= {
-        line.action for line in lines
-    }
+    assert {"TCP_MISS", "TCP_MISS_ABORTED", "TCP_TUNNEL", "TCP_DENIED", "NONE_NONE"} <= {line.action for line in lines}
     assert any(line.client_ip == "fd77::50" for line in lines)
     assert any(line.host == "fd77::80" for line in lines)
     assert max(len(line.url) for line in lines) > 6_900

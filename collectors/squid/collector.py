@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +15,8 @@ from collectors.squid.detect import SAMPLE, describe_other, fits, looks_like
 from collectors.squid.follow import PRINT, Piece, Resume, SourceError, digest, open_log, pieces, read_at, resume
 from collectors.squid.logformat import FORMATS
 
-BATCH_ROWS = 250_000
+BATCH_BYTES = 16 * 1024 * 1024  # of log; about 100,000 lines of the native format
+PARSERS = 2
 
 
 class FormatError(SourceError):
@@ -58,30 +61,50 @@ def _check_format(path: Path, sample: bytes, wanted: str) -> None:
 def _batches(
     stream: Iterator[Piece], parser: AccessLogParser, going_on: Resume, reached: _Reached, firewall: str | None
 ) -> Iterator[Batch]:
-    """Pieces gathered to batches of about BATCH_ROWS rows; an error in the middle comes after what was read."""
+    """Pieces gathered to batches; an error in the middle comes after what was read."""
     tables: list[pa.Table] = []
     rejects: list[Reject] = []
-    replaces, broken = going_on.replaces, None
-    while True:
-        try:
-            piece = next(stream, None)
-        except SourceError as exc:
-            piece, broken = None, exc
-        if piece is not None:
-            rows, bad = parser.read(
-                piece.data if piece.ended else piece.data + b"\n", piece.offset, going_on.source, firewall
-            )
-            if piece.ended or not bad:  # a last line without its end that does not read is left for the next time
-                tables.append(rows)
-                rejects.extend(bad)
-                reached.add(piece)
-        if tables and (piece is None or sum(map(len, tables)) + len(rejects) >= BATCH_ROWS):
+    size, replaces = 0, going_on.replaces
+    for piece, rows, bad in _parsed(stream, parser, going_on.source, firewall):
+        if isinstance(piece, Piece) and (piece.ended or not bad):
+            # A last line without its end that does not read is left for the next time.
+            tables.append(rows)
+            rejects.extend(bad)
+            reached.add(piece)
+            size += len(piece.data)
+        if tables and (size >= BATCH_BYTES or not isinstance(piece, Piece)):
             yield Batch("proxy", pa.concat_tables(tables), going_on.source, reached.position(), rejects, replaces)
-            tables, rejects, replaces = [], [], None
-        if piece is None:
-            if broken:
-                raise broken
-            return
+            tables, rejects, size, replaces = [], [], 0, None
+        if isinstance(piece, SourceError):
+            raise piece
+
+
+def _parsed(
+    stream: Iterator[Piece], parser: AccessLogParser, source: str, firewall: str | None
+) -> Iterator[tuple[Piece | SourceError | None, pa.Table, list[Reject]]]:
+    """Each piece with its rows and rejects, in order, two being parsed at a time (numpy and Arrow share the cores);
+    at the end the error that ended the log, or None."""
+
+    def parse(piece: Piece) -> tuple[Piece, pa.Table, list[Reject]]:
+        data = piece.data if piece.ended else piece.data + b"\n"
+        return piece, *parser.read(data, piece.offset, source, firewall)
+
+    broken: SourceError | None = None
+    with ThreadPoolExecutor(PARSERS, thread_name_prefix="parser") as pool:
+        ahead: deque[Future[tuple[Piece, pa.Table, list[Reject]]]] = deque()
+        while True:
+            try:
+                piece = next(stream, None)
+            except SourceError as exc:
+                piece, broken = None, exc
+            if piece is None:
+                break
+            ahead.append(pool.submit(parse, piece))
+            if len(ahead) == PARSERS:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    yield broken, None, []
 
 
 class _Reached:

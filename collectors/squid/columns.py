@@ -129,7 +129,7 @@ def _extractor(group: tuple[Item, ...]) -> Extractor | None:
         name = {"referer": "referrer", "user-agent": "user_agent"}.get(token.argument.lower(), "")
     if not name or token.quoting in ('"', "/"):
         return None
-    escaped = token.quoting in ("[", "#") or name == "user_name"
+    escaped = token.quoting in ("[", "#") or name in ("user_name", "referrer", "user_agent")
     return lambda lines, number: _text(lines, number, name, escaped)
 
 

@@ -17,7 +17,7 @@ from typing import BinaryIO, cast
 
 from collectors.batch import Position
 
-PIECE = 8 * 1024 * 1024
+PIECE = 4 * 1024 * 1024
 PRINT = 4096  # bytes that a digest covers, at the head and at the tail
 
 

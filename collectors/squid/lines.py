@@ -21,6 +21,9 @@ USER_CODES = ("un", "ul", "ue", "us", "ui")
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _RUN_TOGETHER = re.compile(rb"\s[A-Z]+(?:_[A-Z]+)*/\d{3}(?: -?\d+){1,2} [A-Z]")
+_NAME = re.compile(rb"(?:[A-Za-z'-]|%[89A-Fa-f][0-9A-Fa-f])+(?: (?:[A-Za-z'-]|%[89A-Fa-f][0-9A-Fa-f])+)*")
+_NO_ACCOUNT = re.compile(rb"[\"/:;|=,+*?<>&#]")
+_OLD = frozenset({b"DIRECT", b"NONE", b"TIMEOUT_DIRECT"})
 _HEADERS = rb"(?: \[.*\] \[.*\])?"  # log_mime_hdrs on: the built-in formats end with the headers in brackets
 
 # code → (column, pattern of a value that stands free). Codes that are not here are matched and left.
@@ -141,7 +144,7 @@ def _missing_together(items: tuple[Item, ...], index: int) -> bool:
 def _decoder(column: str, quoting: str) -> Callable[[bytes], str]:
     if column == "url":
         return url_text
-    if quoting in ("[", "#") or (column == "user_name" and not quoting):
+    if quoting in ("[", "#") or (not quoting and column in ("user_name", "referrer", "user_agent")):
         return percent_decoded
     if quoting in ('"', "/"):
         return lambda raw: backslash_decoded(raw[1:-1] if raw[:1] == b'"' else raw)
@@ -160,20 +163,20 @@ def _url_before_user(items: tuple[Item, ...]) -> bool:
 def _settle_spaces(taken: dict[str, bytes]) -> str:
     """Decide to whom the spaces between URL and user belong; changes `taken`, returns a reason where it cannot be told.
 
-    Squid since 3.2 writes no space in a URL, but keeps one in a user name (`%[un`); older ones wrote it in URLs.
-    A tunnel's `host:port` holds none, so there it is the user's. Elsewhere it is the URL's where the last word is
-    clearly a whole user name: `-`, or one with a realm or a domain.
+    Squid since 3.2 writes no space in a URL (tried with 5.7), but keeps one in a user name (`%[un`); before 3.2 it was
+    the other way round, and hierarchies had no HIER_ yet. What cannot stand in an account name (the list is Active
+    Directory's for sAMAccountName) shows a URL all the same.
     """
     url, user = taken["url"], taken["user_name"]
-    if b" " not in url:
+    first, _, rest = url.partition(b" ")
+    if not rest:
         return ""
     if _RUN_TOGETHER.search(url):
         return "two records run together on one line"
-    if taken["method"] == b"CONNECT":
-        taken["url"], _, rest = url.partition(b" ")
-        taken["user_name"] = rest + b" " + user
+    if taken["method"] == b"CONNECT" or (_NAME.fullmatch(rest) and taken["hierarchy"] not in _OLD and user != b"-"):
+        taken["url"], taken["user_name"] = first, rest + b" " + user
         return ""
-    if user == b"-" or b"@" in user or b"%5C" in user.upper():
+    if user == b"-" or taken["hierarchy"] in _OLD or _NO_ACCOUNT.search(rest):
         return ""
     return "a space that may belong to the URL or to the user name"
 

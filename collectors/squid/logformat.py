@@ -8,15 +8,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-# The formats that Squid ships, and pfsquid's own. In ours every value that could hold a space is URL-encoded, every
-# free text has a maximum, and the URL stands last: a record that Squid cuts at 8 KB loses the end of a URL only.
+# The formats that Squid ships, and pfsquid's own. In ours every text is URL-encoded and so holds no space, each has a
+# maximum, and the URL stands last: a record that Squid cuts at 8 KB loses the end of a URL and nothing else.
 FORMATS: dict[str, str] = {
     "squid": "%ts.%03tu %6tr %>a %Ss/%03>Hs %<st %rm %ru %[un %Sh/%<a %mt",
     "common": '%>a %[ui %[un [%tl] "%rm %ru HTTP/%rv" %>Hs %<st %Ss:%Sh',
     "combined": '%>a %[ui %[un [%tl] "%rm %ru HTTP/%rv" %>Hs %<st "%{Referer}>h" "%{User-Agent}>h" %Ss:%Sh',
     "pfsquid": (
-        "%ts.%03tu %tr %>a %>p %>eui %#un %Ss/%03>Hs %>st %<st %rm %Sh/%<a %#mt"
-        " %{Referer}>h %#{User-Agent}>h %ssl::>sni %ru"
+        "%ts.%03tu %tr %>a %>p %>eui %#.512un %Ss/%03>Hs %>st %<st %rm %Sh/%<a %#.128mt"
+        " %#.1024{Referer}>h %#.512{User-Agent}>h %ssl::>sni %ru"
     ),
 }
 

@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
+from typing import cast
 
 from pyiceberg.catalog.sql import SqlCatalog
-from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
 from pyiceberg.table import Table
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import DatabaseError
 
 from pfsquid.errors import PfsquidError, WrongUse
@@ -48,48 +51,64 @@ class Lake:
         )
 
     @contextmanager
-    def writing(self, table: str) -> Iterator[None]:
-        """Hold the lock of one table, so that two collectors never append the same rows. Raises PfsquidError."""
-        with self._explained(), (self.folder / f".{table}.lock").open("w") as lock:
+    def writing(self, table: str, wait: bool = False) -> Iterator[None]:
+        """Hold the lock of one table, so that two collectors never append the same rows.
+
+        wait: for the other to let go of it. Raises PfsquidError where another holds it.
+        """
+        with explained(self.folder):
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                with _locked(self.folder / f".{table}.lock", wait):
+                    yield
             except BlockingIOError:
                 raise PfsquidError(
                     f"another pfsquid is writing to the table {table} of {self.folder}",
                     "wait for it to end, and run this again: it goes on where that one stopped",
                 ) from None
-            yield
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        with explained(self.folder):
-            yield
 
 
 def open_lake(folder: Path, make: bool) -> Lake:
     """Open the lake in `folder`; `make` it where there is none. Raises PfsquidError."""
     folder = folder.expanduser().absolute()
-    there = (folder / CATALOG).is_file()
-    if not there and not make:
-        raise WrongUse(
-            f"there is no lake in {folder}",
-            f"pfsquid collect squid --from /path/to/access.log --lake {folder}",
-            "pfsquid demo",
-        )
-    if folder.exists() and not folder.is_dir():
-        raise WrongUse(f"{folder} is a file; a lake is a folder", f"pfsquid … --lake {folder}.lake")
     with explained(folder):
-        if not there:
-            folder.mkdir(parents=True, exist_ok=True)
-        catalog = SqlCatalog(
-            NAMESPACE,
-            uri=f"sqlite:///{folder / CATALOG}",
-            warehouse=folder.as_uri(),
-            init_catalog_tables="false" if there else "true",
-        )
+        if folder.exists() and not folder.is_dir():
+            raise WrongUse(f"{folder} is a file; a lake is a folder", f"pfsquid … --lake {quote(f'{folder}.lake')}")
+        if not make and not (folder / CATALOG).is_file():
+            raise WrongUse(*_no_lake(folder))
         if make:
-            catalog.create_namespace_if_not_exists(NAMESPACE)
+            folder.mkdir(parents=True, exist_ok=True)
+            with _locked(folder / ".lake.lock", wait=True):
+                catalog = _catalog(folder, make)
+                catalog.create_namespace_if_not_exists(NAMESPACE)
+        else:
+            catalog = _catalog(folder, make)
     return Lake(folder, catalog)
+
+
+def _catalog(folder: Path, make: bool) -> SqlCatalog:
+    # Both are paths as they are and no text of a URL, in which `?`, `#` and `%` of a folder's name would mean something.
+    return SqlCatalog(
+        NAMESPACE,
+        uri=cast(str, URL.create("sqlite", database=str(folder / CATALOG))),
+        warehouse=str(folder),
+        init_catalog_tables=str(make).lower(),
+    )
+
+
+def _no_lake(folder: Path) -> tuple[str, ...]:
+    return (
+        f"there is no lake in {folder}",
+        f"pfsquid collect squid --from /path/to/access.log --lake {quote(str(folder))}",
+        "pfsquid demo",
+    )
+
+
+@contextmanager
+def _locked(path: Path, wait: bool) -> Iterator[None]:
+    """Hold the lock of a file, made where it is not there. Raises BlockingIOError where it is held and `wait` is off."""
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
 
 
 @contextmanager
@@ -101,18 +120,27 @@ def explained(folder: Path) -> Iterator[None]:
         raise _failure(folder, exc.strerror or str(exc)) from exc
     except (DatabaseError, sqlite3.Error) as exc:
         raise _failure(folder, str(getattr(exc, "orig", exc))) from exc
+    except CommitFailedException as exc:
+        raise PfsquidError(
+            f"another program wrote to the lake in {folder} at the same moment; nothing of this step was written",
+            "run this again: it goes on from what is in the lake",
+        ) from exc
 
 
 def _failure(folder: Path, why: str) -> PfsquidError:
     lower = why.lower()
-    if "no space" in lower or "disk is full" in lower or "disk full" in lower:
+    if "no such table" in lower:  # made by a process that was killed before it wrote anything
+        return WrongUse(*_no_lake(folder))
+    if any(words in lower for words in ("no space", "disk is full", "disk full", "quota exceeded")):
         return PfsquidError(
-            f"no space left for the lake in {folder}", f"df -h {folder}", "make room, and run this again"
+            f"no space left for the lake in {folder}",
+            f"df -h {quote(str(folder))}",
+            "make room, and run this again: it goes on from what is in the lake",
         )
-    if any(word in lower for word in ("permission", "readonly", "read-only", "unable to open")):
+    if any(words in lower for words in ("permission", "readonly", "read-only", "unable to open", "not permitted")):
         return PfsquidError(
-            f"the lake in {folder} cannot be written: {why}",
-            f"ls -ld {folder}    # who may write there, and is it mounted read-only?",
+            f"no access to the lake in {folder}: {why}",
+            f"ls -ld {quote(str(folder))}    # whose is it, and is it mounted read-only?",
             "pfsquid … --lake ANOTHER_FOLDER",
         )
-    return PfsquidError(f"the lake in {folder} cannot be used: {why}", f"ls -la {folder}")
+    return PfsquidError(f"the lake in {folder} cannot be used: {why}", f"ls -la {quote(str(folder))}")
