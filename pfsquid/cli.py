@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from pfsquid import __version__, views
+from pfsquid import __version__, cli_firewall, views
+from pfsquid.cli_options import ConfigOption, DebugOption, FormatOption, JsonOption, LakeOption, debug_wanted
 from pfsquid.errors import ExitCode, PfsquidError, WrongUse
 from pfsquid.views import Format
 
@@ -23,8 +25,30 @@ if TYPE_CHECKING:
 # typer carries a click of its own in newer versions; the class of its usage errors is found by its name.
 _ClickError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
+
+class _InterruptedError(Exception):
+    """Ctrl-C, by a name that typer does not know."""
+
+
+class _ReaderGoneError(Exception):
+    """A closed pipe (`| head`), by a name that typer does not know."""
+
+
+class _Commands(TyperGroup):
+    """typer ends the process by itself on these two, without a word and with other statuses than ours."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise _InterruptedError from None
+        except BrokenPipeError:
+            raise _ReaderGoneError from None
+
+
 app = typer.Typer(
     name="pfsquid",
+    cls=_Commands,
     help="Kerberos single sign-on for Squid on pfSense, complete logs, and the shadow-IT answer that joins them.",
     no_args_is_help=True,
     add_completion=True,
@@ -35,18 +59,11 @@ collect = typer.Typer(help="Bring rows into the lake, each exactly once.", no_ar
 app.add_typer(collect, name="collect")
 
 
-def _debug(value: bool) -> bool:
-    """Note `--debug` for `main`, which shows the error of any command."""
-    _WANTED["debug"] = value
-    return value
+app.command()(cli_firewall.configure)
+app.command()(cli_firewall.rollback)
+app.command()(cli_firewall.init)
 
 
-_WANTED = {"debug": False}
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configuration file.", show_default=False)]
-LakeOption = Annotated[Path | None, typer.Option("--lake", help="Folder of the lake.", show_default=False)]
-FormatOption = Annotated[Format, typer.Option("--format", help="How to write the result.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
-DebugOption = Annotated[bool, typer.Option("--debug", help="Show a traceback where something fails.", callback=_debug)]
 FromOption = Annotated[
     list[Path] | None,
     typer.Option("--from", help="A file to read; once more for each further one.", show_default=False),
@@ -155,23 +172,26 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         status = typer.main.get_command(app).main(words, prog_name="pfsquid", standalone_mode=False)
         code = int(status) if isinstance(status, int) else ExitCode.DONE
-        screen.out.flush()
+        with views.written(screen):
+            pass
     except _ClickError as exc:
         exc.show(file=screen.err)
         code = ExitCode.WRONG_USE
-    except (typer.Abort, KeyboardInterrupt):
+    except (_InterruptedError, typer.Abort, KeyboardInterrupt):
         views.say(screen, "pfsquid: interrupted; what was committed is kept, and the same command goes on from there")
         code = ExitCode.INTERRUPTED
     except PfsquidError as exc:
-        views.error(screen, exc, _WANTED["debug"])
+        views.error(screen, exc, debug_wanted())
         code = exc.exit_code
-    except BrokenPipeError:
-        # The reader of standard output (`| head`) has seen enough; nothing more may be written to it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = ExitCode.DONE
+    except (_ReaderGoneError, BrokenPipeError):
+        code = ExitCode.DONE  # it has seen enough
     except Exception as exc:  # noqa: BLE001 - the last stop before the user
-        views.error(screen, exc, _WANTED["debug"])
+        views.error(screen, exc, debug_wanted())
         code = ExitCode.FAILED
+    try:
+        screen.out.flush()
+    except OSError:  # said already; Python would say so once more at exit, and change the status
+        os.dup2(os.open(os.devnull, os.O_WRONLY), screen.out.fileno())
     sys.exit(int(code))
 
 
@@ -222,9 +242,9 @@ def _reported(screen: views.Screen, json: bool, reports: list[Report]) -> None:
     views.progress(screen, "")
     columns = ("file", "rows", "rejects", "replaced", "unchanged")
     rows = [(str(r.path), r.done.rows, r.done.rejects, r.done.replaced, r.done.unchanged) for r in reports]
-    notes = [f"{r.path}: {n:,} × {reason}" for r in reports for reason, n in sorted(r.done.reasons.items())]
+    notes = [note for report in reports for note in report.notes()]
     views.show(screen, columns, rows, Format.JSON if json else Format.TABLE, notes=notes)
     for report in reports:
         if report.problem:
-            views.error(screen, report.problem, _WANTED["debug"])
+            views.error(screen, report.problem, debug_wanted())
     raise typer.Exit(int(exit_code(reports)))

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from pfsquid.errors import WrongUse
+from pfsquid.settings import DnsSettings, FirewallName, FirewallSettings, KerberosSettings, ProxySettings, Section
 
 Where = tuple[str | int, ...]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PeopleConfig(_Section):
+class PeopleConfig(Section):
     """How user names of the log become people."""
 
     realms: dict[str, tuple[str, ...]] = Field(default_factory=dict)
@@ -34,7 +32,7 @@ class PeopleConfig(_Section):
         return value
 
 
-class AppsConfig(_Section):
+class AppsConfig(Section):
     """The administrator's own apps and verdicts."""
 
     folders: tuple[Path, ...] = ()
@@ -43,12 +41,16 @@ class AppsConfig(_Section):
     sign_ins: dict[str, str] = Field(default_factory=dict)
 
 
-class Config(_Section):
+class Config(Section):
     """The whole configuration. Every key has a default, so that an empty file is one."""
 
     lake: Path | None = None
     people: PeopleConfig = Field(default_factory=PeopleConfig)
     apps: AppsConfig = Field(default_factory=AppsConfig)
+    firewalls: dict[FirewallName, FirewallSettings] = Field(default_factory=dict)
+    kerberos: KerberosSettings | None = None
+    proxy: ProxySettings = Field(default_factory=ProxySettings)
+    dns: DnsSettings | None = None
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,9 @@ def find(explicit: Path | None, environment: Mapping[str, str]) -> Path | None:
         return Path(environment["PFSQUID_CONFIG"])
     home = Path(environment.get("XDG_CONFIG_HOME") or Path(environment.get("HOME", "/")) / ".config")
     for path in (Path("pfsquid.yaml"), home / "pfsquid" / "pfsquid.yaml", Path("/etc/pfsquid/pfsquid.yaml")):
-        if path.is_file():
-            return path
+        with suppress(PermissionError):  # a home that is another's, as under sudo -u
+            if path.is_file():
+                return path
     return None
 
 
@@ -78,6 +81,7 @@ def load(path: Path | None) -> Config:
     """
     if path is None:
         return Config()
+    text = ""
     try:
         text = path.read_text("utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -86,8 +90,7 @@ def load(path: Path | None) -> Config:
             f"the configuration {path} cannot be read: {exc.strerror}", "pfsquid … --config /path/to/pfsquid.yaml"
         ) from exc
     except (yaml.YAMLError, UnicodeDecodeError) as exc:
-        mark = getattr(exc, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        where = f"{path}:{_line_of(exc, text)}"
         raise WrongUse(f"{where}: not YAML: {getattr(exc, 'problem', None) or exc}", f"${{EDITOR:-vi}} {path}") from exc
     lines: dict[Where, int] = {}
     faults: list[_Fault] = []
@@ -99,7 +102,8 @@ def load(path: Path | None) -> Config:
     try:
         config = Config.model_validate(data)
     except ValidationError as exc:
-        faults += [_fault(error, lines) for error in exc.errors()]
+        told_already = {fault.key for fault in faults}
+        faults += [fault for fault in (_fault(error, lines) for error in exc.errors()) if fault.key not in told_already]
     if faults:
         told = "\n".join(
             f"{path}:{fault.line}: {fault.key + ': ' if fault.key else ''}{fault.text}"
@@ -124,24 +128,50 @@ def _absolute(config: Config, base: Path) -> Config:
     return config.model_copy(update={"apps": apps, "lake": lake})
 
 
-def _plain(node: yaml.Node, where: Where, lines: dict[Where, int], faults: list[_Fault]) -> Any:
-    """A YAML node as plain data, noting the line of each key; the same key twice is a fault."""
-    lines.setdefault(where, node.start_mark.line + 1)
+def _line_of(exc: Exception, text: str) -> int:
+    mark = getattr(exc, "problem_mark", None)
+    if mark:
+        return int(mark.line) + 1
+    if isinstance(exc, UnicodeDecodeError):
+        return exc.object[: exc.start].count(b"\n") + 1
+    return text[: getattr(exc, "position", 0)].count("\n") + 1
+
+
+def _plain(
+    node: yaml.Node, where: Where, lines: dict[Where, int], faults: list[_Fault], within: tuple[yaml.Node, ...] = ()
+) -> Any:
+    """A YAML node as plain data, noting the line of each key; the same key twice is a fault.
+
+    within: the nodes that hold this one, by which an alias that would have no end is told.
+    """
+    line = lines.setdefault(where, node.start_mark.line + 1)
+    if node in within:
+        faults.append(_Fault(line, _dotted(where), "holds itself"))
+        return None
+    within = (*within, node)
     if isinstance(node, yaml.MappingNode):
         data: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key = str(key_node.value)
             line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                faults.append(_Fault(line, _dotted(where), "a key must be text"))
+                continue
+            key = str(key_node.value)
             if key in data:
                 faults.append(
                     _Fault(line, _dotted((*where, key)), f"stands twice; first in line {lines[(*where, key)]}")
                 )
+                continue
             lines[(*where, key)] = line
-            data[key] = _plain(value_node, (*where, key), lines, faults)
+            data[key] = _plain(value_node, (*where, key), lines, faults, within)
         return data
     if isinstance(node, yaml.SequenceNode):
-        return [_plain(item, (*where, number), lines, faults) for number, item in enumerate(node.value)]
-    return yaml.SafeLoader("").construct_object(node)  # a scalar by YAML's own rules
+        return [_plain(item, (*where, number), lines, faults, within) for number, item in enumerate(node.value)]
+    try:
+        return yaml.SafeLoader("").construct_object(node)  # a scalar by YAML's own rules
+    except (yaml.YAMLError, ValueError) as exc:
+        faults.append(_Fault(line, _dotted(where), str(getattr(exc, "problem", None) or exc)))
+        return None
 
 
 def _fault(error: Any, lines: Mapping[Where, int]) -> _Fault:
@@ -151,7 +181,7 @@ def _fault(error: Any, lines: Mapping[Where, int]) -> _Fault:
         known = known[:-1]
     text = {
         "extra_forbidden": "there is no such key",
-        "string_type": "must be text",
+        "string_type": "must be text; put it in quotes",
         "dict_type": "must be keys and values",
         "tuple_type": "must be a list",
         "model_type": "must be keys and values",

@@ -6,6 +6,7 @@ Each step is a real `pfsquid` process, shown before it runs. Needs no network, n
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -116,13 +117,22 @@ def _quoted(word: str) -> str:
     return f'"{word}"' if any(char in word for char in " $*'") else word
 
 
+def _program() -> str:
+    """How to call pfsquid from here: by its name where the shell finds it, else by its path."""
+    if shutil.which("pfsquid"):
+        return "pfsquid"
+    beside = Path(sys.executable).with_name("pfsquid")
+    return os.path.relpath(beside) if beside.is_relative_to(Path.cwd()) else str(beside)
+
+
 def _what_next(folder: Path) -> str:
+    pfsquid = _program()
     return f"""
 What to try next:
-   pfsquid query people --lake {folder}
-   pfsquid query app-signins app=dropbox since=2026-11-18 --format csv --lake {folder}
-   pfsquid query --sql "SELECT * FROM proxy LIMIT 3" --json --lake {folder}
-   pfsquid collect squid --from /path/to/your/access.log     # your own: Squid's default format is read as it is
-   pfsquid query app-signins
+   {pfsquid} query people --lake {folder}
+   {pfsquid} query app-signins app=dropbox since=2026-11-18 --format csv --lake {folder}
+   {pfsquid} query --sql "SELECT * FROM proxy LIMIT 3" --json --lake {folder}
+   {pfsquid} collect squid --from /path/to/your/access.log     # your own: Squid's default format is read as it is
+   {pfsquid} query app-signins
    rm -r {folder.parent if folder.name == "lake" else folder}     # forget the demo
 How the week was recorded: {RECORDED / "README.md"}"""

@@ -11,3 +11,9 @@ def configs() -> Path:
     """The folder `configs`."""
     inside = _PACKAGE / "configs"
     return inside if inside.is_dir() else _PACKAGE.parent / "configs"
+
+
+def templates() -> Path:
+    """The folder `templates`."""
+    inside = _PACKAGE / "templates"
+    return inside if inside.is_dir() else _PACKAGE.parent / "templates"

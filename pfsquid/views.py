@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import math
+import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from pfsquid.errors import PfsquidError
+
+if TYPE_CHECKING:
+    from pfsquid.firewall.plan import Plan
 
 
 class Format(StrEnum):
@@ -37,7 +45,8 @@ class Screen:
         return self.err.isatty()
 
 
-_NUMERIC = (int, float)
+_NUMERIC = (int, float, Decimal)
+_C1 = re.compile("[\x7f-\x9f]")  # control characters that JSON lets stand
 
 
 def show(
@@ -48,43 +57,77 @@ def show(
     title: str = "",
     notes: Sequence[str] = (),
 ) -> None:
-    """A result on standard output, its notes on standard error.
+    """A result on standard output, its notes on standard error. Raises PfsquidError where it cannot be written.
 
     JSON is `{"columns": [...], "rows": [{column: value}]}`; times as ISO 8601 in UTC, bytes as text with `\\xNN`.
     """
-    if format is Format.JSON:
-        body = [dict(zip(columns, map(_jsonable, row), strict=True)) for row in rows]
-        json.dump(
-            {"columns": list(columns), "rows": body},
-            screen.out,
-            ensure_ascii=False,
-            indent=None if len(body) > 1000 else 1,
-        )
-        screen.out.write("\n")
-    elif format is Format.CSV:
-        writer = csv.writer(screen.out, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows([["" if value is None else _jsonable(value) for value in row] for row in rows])
-    else:
-        _table(screen, columns, rows, title)
+    columns = _told_apart(columns)
+    with written(screen):
+        if format is Format.JSON:
+            _json(screen, columns, rows)
+        elif format is Format.CSV:
+            _csv(screen, columns, rows)
+        else:
+            _table(screen, columns, rows, title)
     for note in notes:
         say(screen, f"note: {note}")
 
 
+@contextmanager
+def written(screen: Screen) -> Iterator[None]:
+    """See to it that what is written to standard output arrives. Raises PfsquidError, or BrokenPipeError (`| head`)."""
+    try:
+        yield
+        screen.out.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        raise PfsquidError(
+            f"the result cannot be written: {exc.strerror}", "the same command with its output to another place"
+        ) from exc
+
+
+def show_plans(screen: Screen, plans: Sequence[Plan], warnings: Sequence[str], json_wanted: bool) -> None:
+    """Plans on standard output, what to know first on standard error."""
+    from pfsquid.firewall.explain import explain
+
+    told = [one for plan in plans for one in explain(plan)]
+    for warning in dict.fromkeys(warnings):
+        say(screen, f"note: {warning}")
+    if json_wanted:
+        columns = ("firewall", "sign", "resource", "summary", "diff")
+        rows = [(one.firewall, one.sign, one.resource, one.summary, list(one.diff)) for one in told]
+        show(screen, columns, rows, Format.JSON)
+        return
+    for one in told:
+        tell(screen, _safe(f"{one.sign} {one.firewall}: {one.resource}{'  ' + one.summary if one.summary else ''}"))
+        for line in one.diff:
+            tell(screen, _safe(f"    {line}"))
+    tell(screen, f"{len(told)} changes" if told else "no changes")
+
+
+def ask(screen: Screen, question: str) -> bool:
+    """A question on the terminal; anything but y or yes is No."""
+    screen.err.write(f"{question} [y/N] ")
+    screen.err.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def say(screen: Screen, text: str) -> None:
     """A line on standard error."""
-    print(text, file=screen.err, flush=True)
+    print(_safe(text), file=screen.err, flush=True)
 
 
 def tell(screen: Screen, text: str) -> None:
     """A line of prose on standard output, where prose is the result (`pfsquid demo`)."""
-    print(text, file=screen.out, flush=True)
+    with written(screen):
+        print(text, file=screen.out)
 
 
 def progress(screen: Screen, text: str) -> None:
     """A line on a terminal that the next one writes over; nothing where standard error is no terminal."""
     if screen.interactive:
-        screen.err.write(f"\r\x1b[K{text}")
+        screen.err.write(f"\r\x1b[K{_safe(text)}")
         screen.err.flush()
 
 
@@ -105,41 +148,70 @@ def error(screen: Screen, problem: BaseException, debug: bool) -> None:
         say(screen, "  next:  the same command with --debug, and a bug report with what it prints")
 
 
+def _json(screen: Screen, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    body = [dict(zip(columns, map(_jsonable, row), strict=True)) for row in rows]
+    text = json.dumps(
+        {"columns": list(columns), "rows": body}, ensure_ascii=False, indent=None if len(body) > 1000 else 1
+    )
+    screen.out.write(_C1.sub(lambda char: f"\\u{ord(char[0]):04x}", text) + "\n")
+
+
+def _csv(screen: Screen, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    writer = csv.writer(screen.out, lineterminator="\n")
+    writer.writerow(columns)
+    terminal = screen.out.isatty()  # which gets no control character of theirs; a file gets the values as they are
+    for row in rows:
+        texts = map(_text, row)
+        writer.writerow(map(_safe, texts) if terminal else texts)
+
+
 def _table(screen: Screen, columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     terminal = screen.out.isatty()
-    # rich cuts columns to the width that it knows; a file or a pipe has none.
+    cells = [[_shown(column, value) for column, value in zip(columns, row, strict=True)] for row in rows]
+    # rich cuts columns to the width that it knows; a file or a pipe has none. (A character is at most two cells wide.)
+    wide = max(2 * len(title), sum(2 * max(map(len, column)) + 2 for column in zip(columns, *cells, strict=True)))
     console = Console(
-        file=screen.out, width=None if terminal else 10_000, no_color=not (terminal and screen.color), highlight=False
+        file=screen.out,
+        width=None if terminal else wide,
+        force_terminal=terminal,
+        no_color=not (terminal and screen.color),
+        highlight=False,
     )
-    table = Table(
-        title=Text(title) if title else None,
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        pad_edge=False,
-        header_style="bold",
-    )
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for number, column in enumerate(columns):
         values = [row[number] for row in rows if row[number] is not None]
         right = bool(values) and all(isinstance(value, _NUMERIC) for value in values)
         table.add_column(
-            Text(column),
+            Text(_safe(column)),
             justify="right" if right else "left",
             overflow="fold",
             no_wrap=not terminal,
         )
-    for row in rows:
-        table.add_row(*(Text(_shown(column, value)) for column, value in zip(columns, row, strict=True)))
+    for row in cells:
+        table.add_row(*map(Text, row))
     with console.capture() as captured:
+        if title:
+            console.print(Text(title, style="bold"))
         console.print(table)
     # Neither blanks at the ends of lines nor a last line of blanks are wanted in a file.
     tell(screen, "\n".join(line.rstrip() for line in captured.get().rstrip().splitlines()))
     if not rows:
         tell(screen, "(no rows)")
+
+
+def _told_apart(columns: Sequence[str]) -> tuple[str, ...]:
+    """Names of columns, each once: `SELECT a.ts, b.ts` gives ts and ts_2."""
+    names: dict[str, None] = {}
+    for column in columns:
+        name, count = column, 2
+        while name in names:
+            name, count = f"{column}_{count}", count + 1
+        names[name] = None
+    return tuple(names)
 
 
 def _shown(column: str, value: Any) -> str:
@@ -149,9 +221,25 @@ def _shown(column: str, value: Any) -> str:
         return human_bytes(value)
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%S")
-    text = str(_jsonable(value))
-    # What stands in a log was written by strangers: no control character of theirs reaches the terminal.
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
+    return _safe(_text(value))
+
+
+def _text(value: Any) -> str:
+    plain = _jsonable(value)
+    if plain is None:
+        return ""
+    return json.dumps(plain, ensure_ascii=False) if isinstance(plain, (list, dict)) else str(plain)
+
+
+def _safe(text: str) -> str:
+    """What stands in a log was written by strangers: no control character of theirs reaches the terminal."""
+    return text if text.isprintable() else "".join(map(_printable, text))
+
+
+def _printable(char: str) -> str:
+    if char.isprintable():
+        return char
+    return f"\\x{ord(char):02x}" if ord(char) < 0x100 else f"\\u{ord(char):04x}"
 
 
 def human_bytes(count: int) -> str:
@@ -174,8 +262,10 @@ def _jsonable(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
-    if isinstance(value, float) and value != value:
-        return None
+    if isinstance(value, Decimal):
+        value = float(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # JSON has no word for it
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
     if isinstance(value, (list, tuple)):
@@ -190,4 +280,5 @@ def standard_screen(environment: dict[str, str]) -> Screen:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    return Screen(sys.stdout, sys.stderr, color=not environment.get("NO_COLOR"))
+    # Python has None for a stream that is closed (`>&-`): nobody wants it.
+    return Screen(sys.stdout or io.StringIO(), sys.stderr or io.StringIO(), color=not environment.get("NO_COLOR"))

@@ -48,13 +48,14 @@ def answer(lake: Lake, known: Knowledge, name: str, given: Iterable[str], now: d
     until = moment(values["until"], True, now) if "until" in values else END
     if since >= until:
         raise WrongUse(
-            f"since={values.get('since')} is not before until={values.get('until')}", f"pfsquid query {name} since=7d"
+            f"since={values.get('since', since)} is not before until={values.get('until', 'the end')}",
+            f"pfsquid query {name} since=7d",
         )
     app = _app(values["app"], known.catalogue, "app") if "app" in values else None
     with session(lake, known, since, until) as engine:
         person = _person(values["person"], engine) if "person" in values else None
         filled = {"since": since, "until": until, "app": app, "person": person}
-        return engine.run(render(asked.sql, filled, "duckdb"), asked.title, _notes(asked, engine))
+        return engine.run(render(asked.sql, filled, "duckdb"), asked.title, _notes(asked, engine, since, until))
 
 
 def answer_sql(lake: Lake, known: Knowledge, sql: str) -> Result:
@@ -112,10 +113,10 @@ def _person(name: str, engine: Session) -> str:
         raise WrongUse(f"{name!r} may be {' or '.join(meant)}", *(f"person={person}" for person in meant))
     close = difflib.get_close_matches(wanted, [one.casefold() for one in engine.people], 3)
     hint = f"; did you mean {' or '.join(close)}?" if close else ""
-    raise WrongUse(f"nobody in the lake is called {name!r}{hint}", "pfsquid query people")
+    raise WrongUse(f"nobody in this time's log, nor in the sign-ins, is called {name!r}{hint}", "pfsquid query people")
 
 
-def _notes(asked: Question, engine: Session) -> tuple[str, ...]:
+def _notes(asked: Question, engine: Session, since: datetime, until: datetime) -> tuple[str, ...]:
     """What a reader must know to take the answer rightly."""
     notes = []
     if "signins" in asked.sql and engine.run("SELECT 1 FROM signins LIMIT 1").rows == []:
@@ -124,9 +125,11 @@ def _notes(asked: Question, engine: Session) -> tuple[str, ...]:
         first, last = engine.run("SELECT min(created_at), max(created_at) FROM signins").rows[0]
         span = f"from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
         notes.append(f"the lake holds sign-ins {span}; `never` means none of these")
-    if engine.run("SELECT 1 FROM proxy LIMIT 1").rows == []:
+    logged = "SELECT max(bytes_up), count(*) FROM proxy WHERE ts >= :since AND ts < :until"
+    bytes_up, lines = engine.run(render(logged, {"since": since, "until": until}, "duckdb")).rows[0]
+    if not lines:
         notes.append("there is no access log in this time: pfsquid collect squid --from access.log")
-    elif engine.run("SELECT 1 FROM proxy WHERE bytes_up IS NOT NULL LIMIT 1").rows == []:
+    elif bytes_up is None:
         notes.append("bytes_up is unknown: Squid's native format does not log it; pfsquid's own format does")
     unmatched = engine.run("SELECT user_name, reason FROM principals WHERE reason LIKE '%people.realms%' LIMIT 3").rows
     notes += [f"{user_name} is not matched: {reason}" for user_name, reason in unmatched]

@@ -15,6 +15,7 @@ from publicsuffixlist import PublicSuffixList
 from pfsquid.errors import WrongUse
 
 APP, UNKNOWN, INTERNAL = "app", "unknown", "internal"
+NOISE = ("advertising", "analytics", "cdn", "identity", "infrastructure")
 SANCTIONED, UNSANCTIONED, UNREVIEWED = "sanctioned", "unsanctioned", "unreviewed"
 
 # What the facts of the catalogue mean for a first look. Not a vendor's score: every word stands in `risk_reasons`.
@@ -23,6 +24,7 @@ _MEDIUM = frozenset(
     {"code-hosting", "crypto", "file-transfer", "file-upload", "generative-ai", "messaging", "password-vault"}
     | {"personal-accounts", "personal-mail", "screen-recording"}
 )
+_SHAPE = "see configs/apps/README.md for the shape of an entry"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTERNAL_ZONES = (".local", ".internal", ".lan", ".intranet", ".home.arpa", ".localhost")
 
@@ -84,6 +86,8 @@ def load(folders: Iterable[Path], sign_in_apps: Mapping[str, str] | None = None)
     suffixes: dict[str, tuple[str, str | None]] = {}
     by_name: dict[str, str] = {}
     for folder in folders:
+        if not folder.is_dir():
+            raise WrongUse(f"there is no folder {folder} with apps", "correct apps.folders in the configuration")
         for path in sorted(folder.glob("*.yaml")):
             for number, entry in enumerate(_entries(path), 1):
                 kind, app = _entry(path, number, entry)
@@ -98,18 +102,19 @@ def load(folders: Iterable[Path], sign_in_apps: Mapping[str, str] | None = None)
 
 def classify(host: str, catalogue: Catalogue) -> Host:
     """What this host is, by the longest suffix of whole labels that the catalogue knows."""
-    if ":" in host or host.replace(".", "").isdigit():
+    name = host.rstrip(".").lower()
+    if ":" in name or name.replace(".", "").isdigit():
         return _address(host)
-    suffix = host
+    suffix = name
     while suffix:
         found = catalogue.suffixes.get(suffix)
         if found:
             kind, app_id = found
-            return Host(host, registrable_domain(host), app_id, kind, suffix)
+            return Host(host, registrable_domain(name), app_id, kind, suffix)
         suffix = suffix.partition(".")[2]
-    if "." not in host or host.endswith(_INTERNAL_ZONES):
-        return Host(host, host, None, INTERNAL, None)
-    return Host(host, registrable_domain(host), None, UNKNOWN, None)
+    if "." not in name or name.endswith(_INTERNAL_ZONES):
+        return Host(host, name, None, INTERNAL, None)
+    return Host(host, registrable_domain(name), None, UNKNOWN, None)
 
 
 def registrable_domain(host: str) -> str:
@@ -124,7 +129,8 @@ def _public_suffixes() -> PublicSuffixList:
 
 def _address(host: str) -> Host:
     try:
-        private = not ipaddress.ip_address(host.partition("%")[0]).is_global
+        address = ipaddress.ip_address(host.partition("%")[0])
+        private = not (getattr(address, "ipv4_mapped", None) or address).is_global
     except ValueError:
         private = False
     return Host(host, host, None, INTERNAL if private else UNKNOWN, None)
@@ -138,35 +144,39 @@ def _entries(path: Path) -> list[dict[str, Any]]:
             f"{path} cannot be read as a list of apps: {exc}", f"pfsquid query apps    # after mending {path}"
         ) from exc
     if not isinstance(entries, list):
-        raise WrongUse(f"{path} is not a list of apps", "see configs/apps/README.md for the shape of an entry")
+        raise WrongUse(f"{path} is not a list of apps", _SHAPE)
     return entries
 
 
 def _entry(path: Path, number: int, entry: Any) -> tuple[str, App | None]:
     """One entry as an app or a kind of noise. Raises WrongUse."""
     wanted = "id, name, vendor, category and domains; or kind and domains"
-    texts = (
-        isinstance(entry, dict)
-        and isinstance(entry.get("domains"), list)
-        and all(isinstance(one, str) for one in entry["domains"])
-    )
-    if not texts:
-        raise WrongUse(f"{path}: entry {number} must have {wanted}", "see configs/apps/README.md")
+    if not isinstance(entry, dict) or not _texts(entry.get("domains")):
+        raise WrongUse(f"{path}: entry {number} must have {wanted}", _SHAPE)
     if "kind" in entry:
-        return str(entry["kind"]), None
-    try:
-        app = App(
-            id=str(entry["id"]),
-            name=str(entry["name"]),
-            vendor=str(entry["vendor"]),
-            category=str(entry["category"]),
-            domains=tuple(entry["domains"]),
-            entra_names=tuple(map(str, entry.get("entra_names") or ())),
-            entra_app_ids=tuple(map(str, entry.get("entra_app_ids") or ())),
-            risk=tuple(map(str, entry.get("risk") or ())),
-        )
-    except KeyError as exc:
-        raise WrongUse(
-            f"{path}: entry {number} has no {exc.args[0]}; it must have {wanted}", "see configs/apps/README.md"
-        ) from exc
+        if entry["kind"] not in (*NOISE, INTERNAL):
+            kinds = ", ".join((*NOISE, INTERNAL))
+            raise WrongUse(f"{path}: entry {number}: there is no kind {entry['kind']!r}; there are {kinds}", _SHAPE)
+        return entry["kind"], None
+    for key in ("id", "name", "vendor", "category"):
+        if not isinstance(entry.get(key), str):
+            what = "is no text" if key in entry else "is missing"
+            raise WrongUse(f"{path}: entry {number}: {key} {what}; it must have {wanted}", _SHAPE)
+    for key in ("entra_names", "entra_app_ids", "risk"):
+        if not _texts(entry.get(key) or []):
+            raise WrongUse(f"{path}: entry {number} ({entry['id']}): {key} must be a list of texts", _SHAPE)
+    app = App(
+        id=entry["id"],
+        name=entry["name"],
+        vendor=entry["vendor"],
+        category=entry["category"],
+        domains=tuple(entry["domains"]),
+        entra_names=tuple(entry.get("entra_names") or ()),
+        entra_app_ids=tuple(entry.get("entra_app_ids") or ()),
+        risk=tuple(entry.get("risk") or ()),
+    )
     return APP, app
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -16,6 +17,7 @@ from sqlglot.errors import SqlglotError
 
 from pfsquid.errors import WrongUse
 
+logging.getLogger("sqlglot").setLevel(logging.CRITICAL)  # what it would say there, WrongUse says
 _FOLDER = Path(__file__).parent / "questions"
 PARAMETERS = {
     "since": "the first day or moment that counts (2026-11-01, 2026-11-01T08:00, 7d for seven days back)",
@@ -72,6 +74,8 @@ def render(sql: str, values: Mapping[str, datetime | str | None], dialect: str) 
         trees = sqlglot.parse(sql, read="athena")
         if len(trees) != 1 or trees[0] is None:
             raise WrongUse("one statement at a time, please", 'pfsquid query --sql "SELECT count(*) FROM proxy"')
+        if isinstance(trees[0], exp.Command):
+            raise WrongUse("this is no SELECT that Athena knows", 'pfsquid query --sql "SELECT count(*) FROM proxy"')
         tree = trees[0].transform(lambda node: _literal(node, values))
         return tree.sql(dialect=dialect, unsupported_level=sqlglot.ErrorLevel.RAISE)
     except SqlglotError as exc:
@@ -92,12 +96,12 @@ def moment(text: str, end: bool, now: datetime) -> datetime:
         else:
             read = datetime.fromisoformat(text.replace("Z", "+00:00"))
             return read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
+        return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=end)
     except (ValueError, OverflowError):
         name = "until" if end else "since"
         raise WrongUse(
             f"{name}={text} is no day or moment", f"{name}=2026-11-01, {name}=2026-11-01T08:00, {name}=7d"
         ) from None
-    return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=end)
 
 
 def _read(path: Path) -> Question:
@@ -107,7 +111,9 @@ def _read(path: Path) -> Question:
     )
     parts = [(_FOLDER / "parts" / f"{name}.sql").read_text("utf-8") for name in head.get("with", "").split()]
     sql = ("WITH " + ",\n".join(parts) + "\n" if parts else "") + text
-    return Question(path.stem, head["title"], sql, tuple(name for name in PARAMETERS if f":{name}" in sql))
+    without = head.get("without", "").split()
+    parameters = tuple(name for name in PARAMETERS if f":{name}" in sql and name not in without)
+    return Question(path.stem, head["title"], sql, parameters)
 
 
 def _literal(node: exp.Expression, values: Mapping[str, datetime | str | None]) -> exp.Expression:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -53,13 +54,26 @@ class Session:
                 raise WrongUse("only one SELECT is allowed: the lake is read, never written, by a query", _READ_ONLY)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)
-                answer: Any = self.connection.execute(statements[0]).to_arrow_table()
+                answer = self._interruptibly(statements[0])
         except duckdb.OutOfMemoryException as exc:
             raise PfsquidError(f"the question needs more memory than there is: {exc}", "narrow it: since=7d") from exc
         except duckdb.Error as exc:
             raise WrongUse(_shortened(str(exc)), 'pfsquid query --sql "SHOW TABLES"', _READ_ONLY) from exc
-        columns = [[_plain(value) for value in column.to_pylist()] for column in answer.columns]
+        try:
+            columns = [[_plain(value) for value in column.to_pylist()] for column in answer.columns]
+        except (OverflowError, ValueError) as exc:  # Python's dates end with the year 9999, DuckDB's do not
+            raise WrongUse(f"the answer holds a value that cannot be shown: {exc}", "CAST(… AS varchar)") from exc
         return Result(tuple(answer.column_names), list(zip(*columns, strict=True)), title, notes)
+
+    def _interruptibly(self, statement: duckdb.Statement) -> Any:
+        """The answer as an Arrow table. DuckDB runs in a thread of its own, so that Ctrl-C is seen and stops it."""
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(lambda: self.connection.execute(statement).to_arrow_table())
+            try:
+                return answer.result()
+            except KeyboardInterrupt:
+                self.connection.interrupt()
+                raise
 
 
 @contextmanager
@@ -94,7 +108,7 @@ def _files(lake: Lake, name: str, since: datetime, until: datetime) -> list[str]
 def _table(connection: duckdb.DuckDBPyConnection, name: str, paths: list[str]) -> None:
     if paths:
         listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
-        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet([{listed}], union_by_name=true)")  # noqa: S608 - our own names
+        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet([{listed}], union_by_name=true)")
     else:
         connection.register(name, TABLES[name].arrow.empty_table())
 
@@ -124,12 +138,14 @@ def _meaning(connection: duckdb.DuckDBPyConnection, knowledge: Knowledge) -> dic
             for app in catalogue.apps.values()
         ],
     )  # fmt: skip
+    # A failed sign-in without a user, or with the user of zeros, is of a name that Entra ID does not know: no person.
     identities = [
         Identity(key, upn or key, name)
         for key, upn, name in _rows(
             connection,
             "SELECT coalesce(user_id, lower(user_principal_name)) AS key, arg_max(user_principal_name, created_at),"
-            " arg_max(user_display_name, created_at) FROM signins WHERE key IS NOT NULL GROUP BY key",
+            " arg_max(user_display_name, created_at) FROM signins WHERE key IS NOT NULL"
+            " AND (error_code = 0 OR user_id <> '00000000-0000-0000-0000-000000000000') GROUP BY key",
         )
     ]
     user_names = [

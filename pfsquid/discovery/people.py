@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 PERSON, COMPUTER, SERVICE = "person", "computer", "service"
+Account = tuple[str, str]  # (name before the @, casefolded; Kerberos realm in capitals, or '')
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -79,85 +80,109 @@ def match(
 ) -> tuple[list[Person], list[Principal]]:
     """All people behind the user names and the identities, and what each user name means; both in a stable order."""
     names = sorted(set(user_names))
-    known = sorted(identities, key=lambda identity: identity.key)
-    accounts: dict[tuple[str, str], list[str]] = defaultdict(list)
+    realms = _Realms({split_principal(name)[1] for name in names if kind_of(name, rules) == PERSON}, rules)
+    known = _Known(identities)
+    accounts: dict[Account, list[str]] = defaultdict(list)
     principals = []
-    realms = {split_principal(name)[1] for name in names if kind_of(name, rules) == PERSON} - {""}
     for name in names:
         kind = kind_of(name, rules)
         if kind == PERSON:
             sam, realm = split_principal(name)
-            accounts[(sam.casefold(), _whole_realm(realm, realms))].append(name)
+            accounts[(sam.casefold(), realms.whole[realm])].append(name)
         else:
             principals.append(Principal(name, kind, None, ""))
-    claims = {account: _candidates(account, known, rules) for account in accounts}
+    claims = {account: _candidates(account, known, realms) for account in accounts}
+    claimants: dict[str, list[Account]] = defaultdict(list)
+    for account, (_, candidates) in claims.items():
+        if len(candidates) == 1:
+            claimants[candidates[0].key].append(account)
     people: dict[str, Person] = {}
     for account, spellings in accounts.items():
-        identity, reason = _settle(account, claims)
+        identity, reason = _settle(account, claims, claimants)
         person = _person(account, spellings, identity)
         people[person.person_id] = person
         principals += [Principal(name, PERSON, person.person_id, reason) for name in spellings]
     matched = {person.identity for person in people.values()}
-    for identity in known:
+    for identity in known.identities:
         if identity.key not in matched:
-            people.setdefault(
-                identity.upn, Person(identity.upn, identity.key, identity.upn, None, None, identity.display_name)
-            )
+            alone = len(known.by_upn[identity.upn.casefold()]) == 1 and identity.upn not in people
+            person_id = identity.upn if alone else f"{identity.upn} ({identity.key})"
+            people[person_id] = Person(person_id, identity.key, identity.upn, None, None, identity.display_name)
     return sorted(people.values(), key=lambda person: person.person_id), sorted(
         principals, key=lambda one: one.user_name
     )
 
 
-def _whole_realm(realm: str, realms: set[str]) -> str:
-    """A NetBIOS domain as the Kerberos realm that it is the first label of, and a missing realm as the only one."""
-    if not realm:
-        return next(iter(realms)) if len(realms) == 1 else ""
-    if "." not in realm:
-        longer = [other for other in realms if other.startswith(realm + ".")]
-        if len(longer) == 1:
-            return longer[0]
-    return realm
+class _Known:
+    """The identities, by UPN and by what stands before its @ (a GUID there names nobody)."""
+
+    def __init__(self, identities: Iterable[Identity]) -> None:
+        self.identities = sorted(identities, key=lambda identity: identity.key)
+        self.by_upn: dict[str, list[Identity]] = defaultdict(list)
+        self.by_local: dict[str, list[Identity]] = defaultdict(list)
+        for identity in self.identities:
+            self.by_upn[identity.upn.casefold()].append(identity)
+            if not _GUID.fullmatch(identity.upn):
+                self.by_local[identity.upn.partition("@")[0].casefold()].append(identity)
 
 
-def _candidates(account: tuple[str, str], known: list[Identity], rules: Rules) -> tuple[int, list[Identity]]:
+class _Realms:
+    """The realms of the log and of the configuration.
+
+    whole: a realm as logged → the Kerberos realm meant: a NetBIOS domain is the realm that it is the first label of, a
+    missing realm (`-r` of the helper) is the only one that there is, else ''. suffixes: such a realm → UPN suffixes.
+    """
+
+    def __init__(self, logged: set[str], rules: Rules) -> None:
+        named = {realm.upper(): suffixes for realm, suffixes in rules.suffixes.items()}
+        every = (logged | named.keys()) - {""}
+        self.whole = {realm: _whole_realm(realm, every) for realm in every}
+        candidates = {self.whole[realm] for realm in logged - {""}} or set(self.whole.values())
+        self.whole[""] = candidates.pop() if len(candidates) == 1 else ""
+        short_first = sorted(named, key=lambda realm: ("." in realm, realm))
+        self.suffixes = {self.whole[realm]: named[realm] for realm in short_first}
+
+
+def _whole_realm(realm: str, every: set[str]) -> str:
+    longer = [other for other in every if other.startswith(realm + ".")] if "." not in realm else []
+    return longer[0] if len(longer) == 1 else realm
+
+
+def _candidates(account: Account, known: _Known, realms: _Realms) -> tuple[int, list[Identity]]:
     """Who may be meant, and by how strong a rule (0 is the strongest)."""
     sam, realm = account
-    suffixes = {name.casefold(): values for name, values in rules.suffixes.items()}.get(realm.casefold(), ())
-    whole = [identity for identity in known if identity.upn.casefold() == f"{sam}@{realm}".casefold()]
+    whole = known.by_upn.get(f"{sam}@{realm}".casefold())
     if whole:
         return 0, whole
-    wanted = {f"{sam}@{suffix}".casefold() for suffix in suffixes}
-    named = [identity for identity in known if identity.upn.casefold() in wanted]
-    if named or suffixes:
-        return 1, named
-    local = [identity for identity in known if identity.upn.partition("@")[0].casefold() == sam]
-    return 2, [identity for identity in local if not _GUID.fullmatch(identity.upn)]
+    suffixes = realms.suffixes.get(realm, ())
+    if suffixes:
+        wanted = sorted({f"{sam}@{suffix}".casefold() for suffix in suffixes})
+        return 1, [identity for upn in wanted for identity in known.by_upn.get(upn, ())]
+    return 2, known.by_local.get(sam, [])
 
 
 def _settle(
-    account: tuple[str, str], claims: Mapping[tuple[str, str], tuple[int, list[Identity]]]
+    account: Account, claims: Mapping[Account, tuple[int, list[Identity]]], claimants: Mapping[str, list[Account]]
 ) -> tuple[Identity | None, str]:
     strength, candidates = claims[account]
     sam = account[0]
     if not candidates:
         return None, f"no sign-in of anybody called {sam}"
     if len(candidates) > 1:
-        upns = ", ".join(identity.upn for identity in candidates)
+        upns = sorted({identity.upn for identity in candidates})
+        if len({upn.casefold() for upn in upns}) == 1:
+            return None, f"{len(candidates)} accounts of Entra ID bear the UPN {upns[0]}, one after the other"
         cure = "name the realm's suffix under people.realms"
-        return None, f"{len(candidates)} users of Entra ID are called {sam} ({upns}): {cure}"
+        return None, f"{len(candidates)} users of Entra ID are called {sam} ({', '.join(upns)}): {cure}"
     identity = candidates[0]
-    rivals = [
-        other
-        for other, (strong, who) in claims.items()
-        if other != account and len(who) == 1 and who[0] == identity and strong <= strength
-    ]
+    rivals = [other for other in claimants[identity.key] if other != account and claims[other][0] <= strength]
     if rivals:
         names = ", ".join(sorted(f"{name}@{where}" if where else name for name, where in rivals))
         return None, f"{identity.upn} may also be {names}: name the realms' suffixes under people.realms"
     return identity, ""
 
 
-def _person(account: tuple[str, str], spellings: list[str], identity: Identity | None) -> Person:
+def _person(account: Account, spellings: list[str], identity: Identity | None) -> Person:
     realm = account[1]
     shown = split_principal(spellings[0])[0]
     person_id = identity.upn if identity else (f"{shown}@{realm}" if realm else shown)

@@ -86,7 +86,7 @@ def open_lake(folder: Path, make: bool) -> Lake:
 
 
 def _catalog(folder: Path, make: bool) -> SqlCatalog:
-    # Both are paths as they are and no text of a URL, in which `?`, `#` and `%` of a folder's name would mean something.
+    # Both are paths as they are and no text of a URL, in which a folder's `?`, `#` and `%` would mean something.
     return SqlCatalog(
         NAMESPACE,
         uri=cast(str, URL.create("sqlite", database=str(folder / CATALOG))),
@@ -105,7 +105,7 @@ def _no_lake(folder: Path) -> tuple[str, ...]:
 
 @contextmanager
 def _locked(path: Path, wait: bool) -> Iterator[None]:
-    """Hold the lock of a file, made where it is not there. Raises BlockingIOError where it is held and `wait` is off."""
+    """Hold the lock of a file, made if need be. Raises BlockingIOError where another holds it and `wait` is off."""
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from collectors.entra import signins
 from collectors.squid import collector as squid
@@ -25,6 +26,12 @@ class Report:
     done: Ingested
     problem: PfsquidError | None = None
 
+    def notes(self) -> list[str]:
+        """What a reader must know of a file beside its numbers."""
+        if not self.problem and not (self.done.rows or self.done.rejects or self.done.unchanged):
+            return [f"{self.path}: nothing new to collect"]
+        return [f"{self.path}: {count:,} × {reason}" for reason, count in sorted(self.done.reasons.items())]
+
 
 def collect_squid(
     lake: Lake, paths: Iterable[Path], format_name: str, firewall: str | None, progress: Progress
@@ -44,13 +51,14 @@ def collect_squid(
                 batches = squid.collect(path, format_name, positions(lake, "proxy"), firewall)
                 ingest(lake, batches, done, lambda so_far, path=path: progress(path, so_far))  # type: ignore[misc]
             except squid.FormatError as exc:
-                problem = WrongUse(str(exc), *_other_format(path, exc.instead))
+                problem = WrongUse(str(exc), *_other_format(lake, path, exc.instead))
             except SourceError as exc:
                 problem = _file_problem(str(exc), exc.wrong_use, done)
             if problem is None and done.rejects and not done.rows:
                 problem = PfsquidError(
                     f"no line of {path} could be read as {format_name}: {done.rejects:,} lines went to rejects",
-                    'pfsquid query --sql "SELECT reason, count(*) AS lines FROM rejects GROUP BY reason"',
+                    f"pfsquid query {_lake(lake)} --sql "
+                    '"SELECT reason, count(*) AS lines FROM rejects GROUP BY reason"',
                 )
             reports.append(Report(path, done, problem))
     return reports
@@ -76,13 +84,18 @@ def exit_code(reports: Iterable[Report]) -> ExitCode:
     return next((report.problem.exit_code for report in reports if report.problem), ExitCode.DONE)
 
 
-def _other_format(path: Path, instead: str) -> tuple[str, ...]:
+def _other_format(lake: Lake, path: Path, instead: str) -> tuple[str, ...]:
+    log = quote(str(path))
     if instead:
-        return (f"pfsquid collect squid --format {instead} --from {path}",)
+        return (f"pfsquid collect squid {_lake(lake)} --format {instead} --from {log}",)
     return (
-        f"head -3 {path}    # is it the file you meant?",
-        f"pfsquid collect squid --format NAME --from {path}    # NAME is one of {', '.join(FORMATS)}",
+        f"head -3 {log}    # is it the file you meant?",
+        f"pfsquid collect squid {_lake(lake)} --format NAME --from {log}    # NAME is one of {', '.join(FORMATS)}",
     )
+
+
+def _lake(lake: Lake) -> str:
+    return f"--lake {quote(str(lake.folder))}"
 
 
 def _file_problem(message: str, wrong_use: bool, done: Ingested) -> PfsquidError:

@@ -19,7 +19,6 @@ from pyiceberg.table import Table, Transaction
 
 from collectors.batch import Batch, Position, Reject, rejects_table
 from collectors.squid.follow import digest
-from pfsquid.errors import PfsquidError
 from pfsquid.lake.catalog import Lake, explained
 from pfsquid.lake.files import DataFiles, write_data_files
 from pfsquid.lake.tables import TABLES

@@ -1,5 +1,6 @@
 -- title: Domains that no app of the catalogue and no known advertising, analytics or CDN host explains
 -- with: usage traffic
+-- without: app
 SELECT
   domain,
   count(DISTINCT CASE WHEN requests > 0 THEN person_id END) AS people,

@@ -1,0 +1,166 @@
+"""What a configuration may say of firewalls, Kerberos and the proxy: keys, defaults, and what each value may look like.
+
+Values that end up in squid.conf or krb5.conf are held to a form in which they can mean only what they say: no line end,
+no quote, no space, no comment sign. Reads no file.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from pfsquid.secrets import check_reference
+
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_REALM = re.compile(r"[A-Z0-9](?:[A-Z0-9-]*[A-Z0-9])?(?:\.[A-Z0-9](?:[A-Z0-9-]*[A-Z0-9])?)*")
+_PIN = re.compile(r"(?:SHA256:[A-Za-z0-9+/]{43}=?|[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}(?: [^\n]*)?)")
+_PATH = re.compile(r"/[A-Za-z0-9._/-]+")
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?")
+_GROUP = re.compile(r"[\w.&()-]+(?: [\w.&()-]+)*")
+
+
+def _host(text: str) -> str:
+    if len(text) > 253 or not _HOST.fullmatch(text):
+        raise ValueError("must be a host name, such as proxy.lab.example")
+    return text.lower()
+
+
+def _host_or_address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return _host(text)
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise ValueError("must be an IP address") from None
+
+
+def _server(text: str) -> str:
+    """A DNS server: an address, with `@PORT` where it is not 53."""
+    address, _, port = text.partition("@")
+    if port and not (port.isdigit() and 0 < int(port) < 65536):
+        raise ValueError("must be an IP address, or ADDRESS@PORT")
+    return _address(address) + (f"@{int(port)}" if port else "")
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError as exc:
+        raise ValueError(f"must be an address or a network such as 10.1.0.0/16: {exc}") from None
+
+
+def _site(text: str) -> str:
+    """A domain for `dstdomain`: `example.com` is the host alone, `.example.com` also all below it."""
+    return ("." if text.startswith(".") else "") + _host(text.removeprefix("."))
+
+
+def _matching(pattern: re.Pattern[str], what: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise ValueError(f"must be {what}")
+        return text
+
+    return AfterValidator(check)
+
+
+HostName = Annotated[str, AfterValidator(_host)]
+HostOrAddress = Annotated[str, AfterValidator(_host_or_address)]
+Address = Annotated[str, AfterValidator(_address)]
+Server = Annotated[str, AfterValidator(_server)]
+Network = Annotated[str, AfterValidator(_network)]
+Site = Annotated[str, AfterValidator(_site)]
+Realm = Annotated[str, _matching(_REALM, "a realm in capitals, such as LAB.EXAMPLE")]
+HostKey = Annotated[str, _matching(_PIN, "a public key (`ssh-ed25519 AAAA…`) or its fingerprint (`SHA256:…`)")]
+RemotePath = Annotated[str, _matching(_PATH, "an absolute path of letters, digits, `.`, `_`, `-` and `/`")]
+UserName = Annotated[str, _matching(_USER, "a user name")]
+GroupName = Annotated[str, _matching(_GROUP, "a group's name of letters, digits, spaces and `_ . & ( ) -`")]
+FirewallName = Annotated[str, _matching(_USER, "a name of letters, digits, `.`, `_` and `-`")]
+Secret = Annotated[str, AfterValidator(check_reference)]
+Enctype = Literal["aes256-sha1", "aes128-sha1", "rc4-hmac", "des3-cbc-sha1", "des-cbc-crc", "des-cbc-md5"]
+
+
+class Section(BaseModel):
+    """A mapping of the configuration: no unknown keys, nothing changes after it was read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FirewallSettings(Section):
+    """How to reach one firewall."""
+
+    host: HostOrAddress
+    port: int = Field(default=22, ge=1, le=65535)
+    user: UserName = "root"
+    host_keys: tuple[HostKey, ...] = ()
+    identity: Path | None = None
+    passphrase: Secret | None = None
+    password: Secret | None = None
+    agent: bool = True
+    proxy_address: Address | None = None
+    synced_from: str | None = None
+
+
+class KerberosSettings(Section):
+    """The domain, and the proxy's name and key in it."""
+
+    realm: Realm
+    proxy: HostName
+    keytab: Path
+    kdcs: tuple[HostOrAddress, ...] = ()
+    enctypes: tuple[Enctype, ...] = ("aes256-sha1", "aes128-sha1")
+    clock_skew: int = Field(default=300, ge=1, le=3600)
+    krb5_conf: RemotePath = "/etc/krb5.conf"
+    log: RemotePath | None = None
+
+
+class HelperSettings(Section):
+    """negotiate_kerberos_auth: how many, and how it checks."""
+
+    path: RemotePath = "/usr/local/libexec/squid/negotiate_kerberos_auth"
+    children: int = Field(default=20, ge=1, le=1000)
+    startup: int = Field(default=2, ge=0, le=1000)
+    idle: int = Field(default=2, ge=0, le=1000)
+    keep_alive: bool = True
+    replay_cache: bool = False
+    debug: bool = False
+
+
+class ExemptSettings(Section):
+    """Who and what needs no ticket; the package's own rules still hold for them."""
+
+    sites: tuple[Site, ...] = ()
+    sources: tuple[Network, ...] = ()
+
+
+class ProxySettings(Section):
+    """Squid and its package on the firewall."""
+
+    interface: str = Field(default="lan", pattern=r"^[a-z0-9_]+(,[a-z0-9_]+)*$")
+    port: int = Field(default=3128, ge=1, le=65535)
+    allow_interface: bool = True
+    ipv4_first: bool = False
+    log_days: int = Field(default=30, ge=0, le=3650)
+    own_log: bool = True
+    helper: HelperSettings = Field(default_factory=HelperSettings)
+    exempt: ExemptSettings = Field(default_factory=ExemptSettings)
+    groups: tuple[GroupName, ...] = ()
+    basic_fallback: bool = False
+    blocked: tuple[Site, ...] = ()
+
+
+class DnsSettings(Section):
+    """Which servers answer for the domain's zones."""
+
+    servers: tuple[Server, ...] = Field(min_length=1)
+    zones: tuple[HostName, ...] = ()
+    reverse_zones: tuple[HostName, ...] = ()

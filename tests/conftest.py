@@ -1,0 +1,15 @@
+"""Fixtures that many tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.running import Pfsquid
+
+
+@pytest.fixture
+def pfsquid(tmp_path: Path) -> Pfsquid:
+    """The program in an empty home, started in `tmp_path`."""
+    return Pfsquid(tmp_path)
