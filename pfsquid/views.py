@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from pfsquid.errors import PfsquidError
 
 if TYPE_CHECKING:
-    from pfsquid.firewall.plan import Plan
+    from pfsquid.firewall.explain import Explained
 
 
 class Format(StrEnum):
@@ -87,11 +87,8 @@ def written(screen: Screen) -> Iterator[None]:
         ) from exc
 
 
-def show_plans(screen: Screen, plans: Sequence[Plan], warnings: Sequence[str], json_wanted: bool) -> None:
-    """Plans on standard output, what to know first on standard error."""
-    from pfsquid.firewall.explain import explain
-
-    told = [one for plan in plans for one in explain(plan)]
+def show_changes(screen: Screen, told: Sequence[Explained], warnings: Sequence[str], json_wanted: bool) -> None:
+    """The changes of plans on standard output, what to know first on standard error."""
     for warning in dict.fromkeys(warnings):
         say(screen, f"note: {warning}")
     if json_wanted:

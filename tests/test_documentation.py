@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from types import UnionType
 from typing import Any, get_args
 
 import pytest
@@ -65,7 +66,8 @@ def config_keys(model: type[BaseModel], where: str = "") -> Iterator[str]:
     """The dotted keys of a configuration model, down to those that hold values; `*` for each member of a collection."""
     for name, field in model.model_fields.items():
         below = [(f"{where}{name}.", field.annotation)]
-        below += [(f"{where}{name}.*.", kind) for kind in get_args(field.annotation)]
+        star = "" if isinstance(field.annotation, UnionType) else "*."
+        below += [(f"{where}{name}.{star}", kind) for kind in get_args(field.annotation)]
         models = [(path, kind) for path, kind in below if isinstance(kind, type) and issubclass(kind, BaseModel)]
         for path, kind in models:
             yield from config_keys(kind, path)

@@ -66,7 +66,7 @@ def _page_or_record(text: str, begin: int) -> Generator[Record, None, int]:
             _, at = _DECODER.raw_decode(text, at)
             at = _skip(text, at)
         value, end = _DECODER.raw_decode(text, begin)
-    except (json.JSONDecodeError, RecursionError) as exc:
+    except (ValueError, RecursionError) as exc:
         return (yield from _bad_line(text, begin, str(exc)))
     if isinstance(value.get("value"), list) and "id" not in value:
         inner = re.compile(r'"value"\s*:\s*\[').search(text, begin, end)
@@ -91,7 +91,7 @@ def _rest_of_page(text: str, at: int) -> Generator[Record, None, int]:
             _, at = _DECODER.raw_decode(text, at)
             at = _skip(text, at)
             _, at = _DECODER.raw_decode(text, _skip(text, at + 1))
-        except json.JSONDecodeError as exc:
+        except (ValueError, RecursionError) as exc:
             raise CutOffError(at, str(exc)) from exc
         at = _skip(text, at)
     if at >= len(text):
@@ -105,7 +105,7 @@ def _elements(text: str, begin: int) -> Generator[Record, None, int]:
     while at < len(text) and text[at] != "]":
         try:
             value, end = _DECODER.raw_decode(text, at)
-        except (json.JSONDecodeError, RecursionError) as exc:
+        except (ValueError, RecursionError) as exc:
             raise CutOffError(at, str(exc)) from exc
         yield Record(at, text[at:end], value)
         at = _skip(text, end)

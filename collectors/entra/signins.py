@@ -5,8 +5,12 @@ Source of the fields: the Graph resource type signIn, v1.0 and beta. Files only;
 
 from __future__ import annotations
 
+import codecs
 import gzip
+import hashlib
+import io
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -19,6 +23,7 @@ from collectors.batch import Batch, Position, Reject
 from collectors.entra.records import CutOffError, Record, records
 
 BATCH_RECORDS = 20_000
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 SIGNINS_SCHEMA = pa.schema(
@@ -79,20 +84,22 @@ def collect(path: Path) -> Iterator[Batch]:
     Raises FileError: before the first batch where the file is none of sign-ins, or after the last record that could
     be read where it is damaged.
     """
-    source = f"{path.name}#signins"
-    text = _text(path)
+    text, cut = _text(path)
+    source = f"{path.name}#{hashlib.blake2b(text[:4096].encode('utf-8', 'replace'), digest_size=6).hexdigest()}"
     rows: dict[str, dict[str, Any]] = {}
     rejects: list[Reject] = []
     broken: FileError | None = None
-    read = 0
+    read, known = 0, False
     try:
         for record in records(text):
             row = row_of(record.value, record.text)
             if isinstance(row, str):
-                if read == 0 and not rejects:
+                if not known:
                     _check_kind(path, record)
-                rejects.append(Reject(record.offset, row, record.text.encode("utf-8", "surrogatepass")))
+                known = known or record.value is not None
+                rejects.append(Reject(record.offset, row, _bytes_of(record.text)))
                 continue
+            known = True
             read += 1
             rows[row["id"]] = row
             if len(rows) >= BATCH_RECORDS:
@@ -100,8 +107,10 @@ def collect(path: Path) -> Iterator[Batch]:
                 rows, rejects = {}, []
     except CutOffError as exc:
         broken = FileError(f"{path} is cut off or damaged after {read:,} records, at character {exc.offset:,}: {exc}")
-        if read == 0 and not rejects:
+        if not known:
             raise FileError(f"{path} is no JSON of sign-ins: {exc}", wrong_use=True) from exc
+    if cut and broken is None:
+        broken = FileError(f"{path} is cut off or damaged after {read:,} records: {cut}")
     if rows or rejects:
         yield _batch(source, rows, rejects, len(text))
     if broken:
@@ -112,6 +121,8 @@ def row_of(record: Any, text: str) -> dict[str, Any] | str:
     """One sign-in as values of SIGNINS_SCHEMA, or the reason why it is none. text: the record as it stood."""
     if not isinstance(record, dict):
         return "not JSON" if record is None else "not a record"
+    if not _sound(text) or not _sound(record.get("id")):
+        return "characters that no Unicode text holds"
     if not isinstance(record.get("id"), str) or not record["id"]:
         return "a sign-in without id"
     created = timestamp(record.get("createdDateTime"))
@@ -179,8 +190,10 @@ def timestamp(value: Any) -> datetime | None:
 
 
 def _check_kind(path: Path, record: Record) -> None:
-    """Raise FileError where the first record shows that the file holds something else."""
+    """Raise FileError where the first record that is JSON shows that the file holds something else."""
     value = record.value
+    if value is None:
+        return
     if isinstance(value, dict) and "activityDateTime" in value:
         raise FileError(f"{path} holds directory audits, not sign-ins", wrong_use=True)
     if isinstance(value, dict) and "error" in value:
@@ -198,20 +211,49 @@ def _batch(source: str, rows: dict[str, dict[str, Any]], rejects: list[Reject], 
     )
 
 
-def _text(path: Path) -> str:
+def _text(path: Path) -> tuple[str, str]:
+    """A file's text, and why it ends too early ('' where it does not). What is not Unicode comes as lone surrogates."""
+    cut = ""
     try:
         if path.is_dir():
             raise FileError(f"{path} is a directory; name the files in it: {path}/*.json", wrong_use=True)
         raw = path.read_bytes()
         if raw[:2] == b"\x1f\x8b":
-            raw = gzip.decompress(raw)
-        return raw.decode(json.detect_encoding(raw)).removeprefix("\ufeff")
+            raw, cut = _unpacked(raw)
+        encoding = json.detect_encoding(raw)
+        decoder = codecs.getincrementaldecoder(encoding)("surrogateescape" if "8" in encoding else "surrogatepass")
+        return decoder.decode(raw).removeprefix("\ufeff"), cut  # half a character at the end is left out
     except FileNotFoundError:
         raise FileError(f"there is no file {path}", wrong_use=True) from None
     except UnicodeDecodeError as exc:
         raise FileError(f"{path} is no JSON: {exc}", wrong_use=True) from exc
-    except (OSError, EOFError, zlib.error) as exc:
+    except OSError as exc:
         raise FileError(f"{path} cannot be read: {exc}") from exc
+
+
+def _unpacked(packed: bytes) -> tuple[bytes, str]:
+    """The content of a gzip file as far as it can be read, and why no further."""
+    parts: list[bytes] = []
+    try:
+        with gzip.open(io.BytesIO(packed)) as stream:
+            while part := stream.read1(1 << 20):
+                parts.append(part)
+    except (OSError, EOFError, zlib.error) as exc:
+        return b"".join(parts), str(exc)
+    return b"".join(parts), ""
+
+
+def _sound(text: Any) -> bool:
+    """Is this text without lone surrogates, which Arrow and UTF-8 do not know?"""
+    return not isinstance(text, str) or not _SURROGATE.search(text)
+
+
+def _bytes_of(text: str) -> bytes:
+    """A record's text as the bytes that it was read from."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
 
 
 def _stream(record: dict[str, Any]) -> str | None:
@@ -248,8 +290,10 @@ def _flag(value: Any) -> bool | None:
 
 def _number(value: Any) -> int | None:
     """A whole number of 32 bits, also where it is written as text."""
+    if isinstance(value, bool):
+        return None
     try:
         number = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if -(2**31) <= number < 2**31 else None

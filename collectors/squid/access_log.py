@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -45,7 +44,7 @@ class AccessLogParser:
             tables.append(_table(columns, source, firewall))
         if rescued:
             tables.append(_table_of_rows(rescued, source, firewall))
-        return (pa.concat_tables(tables) if tables else PROXY_SCHEMA.empty_table()), rejects
+        return (pa.concat_tables(tables) if tables else _table_of_rows([], source, firewall)), rejects
 
     def _slowly(self, data: bytes, begins: Any, ends: Any, offset: int) -> tuple[list[dict[str, Any]], list[Reject]]:
         rows, rejects = [], []
@@ -90,8 +89,6 @@ def _table(columns: dict[str, Any], source: str, firewall: str | None) -> pa.Tab
 
 
 def _table_of_rows(rows: list[dict[str, Any]], source: str, firewall: str | None) -> pa.Table:
-    for row in rows:
-        row["started_at"] = row["ts"] - timedelta(milliseconds=row.get("elapsed_ms", 0))
     texts = {field.name for field in PROXY_SCHEMA if pa.types.is_string(field.type)} - {"url", "path"}
     columns: dict[str, Any] = {}
     for field in PROXY_SCHEMA:

@@ -17,12 +17,12 @@ import pyarrow.compute as pc
 
 from collectors.squid.logformat import Item, Token
 from collectors.squid.schema import TIMESTAMP
-from collectors.squid.values import DEFAULT_PORTS, percent_decoded
+from collectors.squid.values import DEFAULT_PORTS, bracket_decoded, percent_decoded
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-_SPACE, _NEWLINE, _SLASH, _COLON, _DOT, _ZERO = 32, 10, 47, 58, 46, 48
+_SPACE, _NEWLINE, _SLASH, _COLON, _DOT, _ZERO, _MINUS, _X = 32, 10, 47, 58, 46, 48, 45, 120
 _TEN_DIGITS = 10 ** np.arange(9, -1, -1, dtype=np.int64)
 _THREE_DIGITS = np.array([100, 10, 1], dtype=np.int64)
 _HOST = r"^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$"
@@ -33,7 +33,8 @@ class Piece:
     """A piece of log that ends at an end of line, with the places of what structures it.
 
     text: its bytes. line_ends: place of each newline. starts, ends: of each token. first: number of each line's first
-    token. count: how many tokens a line has. odd: lines that hold a byte outside of printable ASCII.
+    token. count: how many tokens a line has. spaces: how many spaces. odd: lines that hold a byte outside of printable
+    ASCII.
     """
 
     text: npt.NDArray[np.uint8]
@@ -42,6 +43,7 @@ class Piece:
     ends: Ints
     first: Ints
     count: Ints
+    spaces: Ints
     odd: Bools
     colons: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     slashes: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -78,7 +80,8 @@ def index(data: bytes) -> Piece:
     odd = np.zeros(len(newline), np.bool_)
     if strange.any():
         odd[np.searchsorted(newline, np.flatnonzero(strange))] = True
-    return Piece(text, seams[newline], before[full] + 1, seams[full], first, upto - first, odd)
+    spaces = np.diff(newline, prepend=-1) - 1
+    return Piece(text, seams[newline], before[full] + 1, seams[full], first, upto - first, spaces, odd)
 
 
 def compile_columns(groups: list[tuple[Item, ...]]) -> Callable[[Piece, int], tuple[Bools, dict[str, pa.Array]]] | None:
@@ -87,6 +90,7 @@ def compile_columns(groups: list[tuple[Item, ...]]) -> Callable[[Piece, int], tu
     extractors = [_extractor(group) for group in groups]
     if any(extract is None for extract in extractors) or _time not in extractors:
         return None
+    padded = [number for number, group in enumerate(groups) if isinstance(group[0], Token) and group[0].padded]
     ready = [(number, extract) for number, extract in enumerate(extractors) if extract is not None]
     ready.sort(key=lambda pair: pair[1] is _url)  # whether a URL is a tunnel's host:port, the method says
 
@@ -94,6 +98,10 @@ def compile_columns(groups: list[tuple[Item, ...]]) -> Callable[[Piece, int], tu
         lengths = np.diff(piece.line_ends, prepend=-1)
         plain = (piece.count == len(ready)) & ~piece.odd & (lengths <= longest)
         chosen = np.flatnonzero(plain)
+        single = piece.spaces[chosen] == len(ready) - 1 + _padding(piece, piece.first[chosen], padded)
+        if not single.all():
+            plain[chosen[~single]] = False
+            chosen = chosen[single]
         piece.colons = np.flatnonzero(piece.text == _COLON)
         piece.slashes = np.flatnonzero(piece.text == _SLASH)
         lines = Lines(piece, piece.first[chosen], np.ones(len(chosen), np.bool_), {})
@@ -106,6 +114,11 @@ def compile_columns(groups: list[tuple[Item, ...]]) -> Callable[[Piece, int], tu
         return plain, {name: column.filter(keep) for name, column in lines.columns.items()}
 
     return columns
+
+
+def _padding(piece: Piece, first: Ints, padded: list[int]) -> Ints | int:
+    """How many spaces of each line only pad a token to its width: those before `padded`, but for one."""
+    return sum(piece.starts[first + number] - piece.ends[first + number - 1] - 1 for number in padded if number)
 
 
 def _extractor(group: tuple[Item, ...]) -> Extractor | None:
@@ -129,11 +142,13 @@ def _extractor(group: tuple[Item, ...]) -> Extractor | None:
         name = {"referer": "referrer", "user-agent": "user_agent"}.get(token.argument.lower(), "")
     if not name or token.quoting in ('"', "/"):
         return None
-    escaped = token.quoting in ("[", "#") or name in ("user_name", "referrer", "user_agent")
-    return lambda lines, number: _text(lines, number, name, escaped)
+    quoting = token.quoting or ("#" if name in ("user_name", "referrer", "user_agent") else "")
+    decode = {"[": bracket_decoded, "#": percent_decoded}.get(quoting)
+    return lambda lines, number: _text(lines, number, name, decode)
 
 
 _NUMBERS = {"tr": "elapsed_ms", "<st": "bytes_down", ">st": "bytes_up", ">p": "client_port"}
+_LONGEST = {"elapsed_ms": 12, "bytes_down": 18, "bytes_up": 18, "client_port": 5}  # characters
 _TEXTS = {
     ">a": "client_ip", ">eui": "client_mac", "un": "user_name", "ul": "user_name", "rm": "method",
     "mt": "content_type", ">sni": "sni",
@@ -158,11 +173,12 @@ def _digits(text: npt.NDArray[np.uint8], starts: Ints, weights: Ints) -> tuple[I
 def _time(lines: Lines, number: int) -> None:
     starts, ends = lines.token(number)
     text = lines.piece.text
-    formed = ends - starts == 14
-    starts = np.where(formed, starts, 0)
     if len(text) < 14:
         lines.plain[:] = False
-        starts = np.zeros(0, np.int64)
+        lines.columns["ts"] = pa.nulls(len(starts), TIMESTAMP)
+        return
+    formed = ends - starts == 14
+    starts = np.where(formed, starts, 0)
     seconds, whole = _digits(text, starts, _TEN_DIGITS)
     millis, part = _digits(text, starts + 11, _THREE_DIGITS)
     lines.plain &= formed & whole & part & (text[starts + 10] == _DOT)
@@ -171,7 +187,13 @@ def _time(lines: Lines, number: int) -> None:
 
 
 def _number(lines: Lines, number: int, name: str) -> None:
-    texts = _spans(lines.piece.text, *lines.token(number))
+    starts, ends = lines.token(number)
+    text = lines.piece.text
+    lines.plain &= ends - starts <= _LONGEST[name]
+    lines.plain &= (text[starts + 1] | np.uint8(32)) != _X  # 0x10: Arrow reads it, Squid writes none
+    if name == "client_port":
+        lines.plain &= text[starts] != _MINUS
+    texts = _spans(text, starts, ends)
     try:
         lines.columns[name] = texts.cast(pa.int64())
         return
@@ -210,11 +232,11 @@ def _word(lines: Lines, name: str, starts: Ints, ends: Ints) -> None:
     lines.columns[name] = encoded
 
 
-def _text(lines: Lines, number: int, name: str, escaped: bool) -> None:
+def _text(lines: Lines, number: int, name: str, decode: Callable[[bytes], str] | None) -> None:
     encoded = _spans(lines.piece.text, *lines.token(number)).dictionary_encode()
     words: list[str | None] = encoded.dictionary.to_pylist()
-    if escaped:
-        words = [percent_decoded(word.encode("ascii")) if word and "%" in word else word for word in words]
+    if decode is not None:
+        words = [decode(word.encode("ascii")) if word and ("%" in word or "\\" in word) else word for word in words]
     lines.columns[name] = _renamed(encoded, pa.array([None if word == "-" else word for word in words], pa.string()))
 
 
@@ -232,7 +254,8 @@ def _url(lines: Lines, number: int) -> None:
     colon = _next(lines.piece.colons, starts, ends)
     last = len(text) - 1
     web = (text[np.minimum(colon + 1, last)] == _SLASH) & (text[np.minimum(colon + 2, last)] == _SLASH)
-    lines.plain &= (colon < ends) & (tunnel | (web & (colon + 3 < ends)))
+    formed = np.where(tunnel, colon + 1 < ends, web & (starts < colon) & (colon + 3 < ends))
+    lines.plain &= (colon < ends) & formed
     begin = np.where(tunnel, starts, np.minimum(colon + 3, ends))
     path = np.where(tunnel, ends, _next(lines.piece.slashes, begin, ends))
     host_end = np.where(tunnel, np.minimum(colon, ends), np.minimum(_next(lines.piece.colons, begin, ends), path))

@@ -113,12 +113,16 @@ def _new_name(path: Path, head: bytes, known: Mapping[str, Position]) -> str:
 
 
 def read_at(stream: BinaryIO, path: Path, offset: int, length: int) -> bytes:
-    """`length` bytes from `offset`, fewer at the end of the log. Raises SourceError."""
+    """`length` bytes from `offset`, fewer at the end of the log or where it is damaged. Raises SourceError where it
+    cannot be read up to `offset`, or no byte after it."""
     try:
         stream.seek(offset)
-        return stream.read(length)
     except (OSError, EOFError, zlib.error) as exc:
         raise SourceError(f"{path} cannot be read: {exc}") from exc
+    data, broken = _block(stream, length)
+    if broken and not data:
+        raise SourceError(f"{path} cannot be read: {broken}")
+    return data
 
 
 def pieces(stream: BinaryIO, path: Path, start: int) -> Iterator[Piece]:

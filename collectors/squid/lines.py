@@ -14,9 +14,10 @@ from itertools import pairwise
 from typing import Any
 
 from collectors.squid.logformat import Item, Token
-from collectors.squid.values import backslash_decoded, percent_decoded, split_url, text_of, url_text
+from collectors.squid.values import backslash_decoded, bracket_decoded, percent_decoded, split_url, text_of, url_text
 
 LONGEST_LINE = 64 * 1024
+_CUT_BY_SQUID = 8191  # bytes; the built-in formats then end with a NUL and no end of line (seen with 5.7)
 USER_CODES = ("un", "ul", "ue", "us", "ui")
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -24,20 +25,21 @@ _RUN_TOGETHER = re.compile(rb"\s[A-Z]+(?:_[A-Z]+)*/\d{3}(?: -?\d+){1,2} [A-Z]")
 _NAME = re.compile(rb"(?:[A-Za-z'-]|%[89A-Fa-f][0-9A-Fa-f])+(?: (?:[A-Za-z'-]|%[89A-Fa-f][0-9A-Fa-f])+)*")
 _NO_ACCOUNT = re.compile(rb"[\"/:;|=,+*?<>&#]")
 _OLD = frozenset({b"DIRECT", b"NONE", b"TIMEOUT_DIRECT"})
-_HEADERS = rb"(?: \[.*\] \[.*\])?"  # log_mime_hdrs on: the built-in formats end with the headers in brackets
+# log_mime_hdrs on: the built-in formats end with the headers in brackets, those in a header as %5b and %5d.
+_HEADERS = rb"(?: \[[^\[\]]*\] \[[^\[\]]*\])?"
 
 # code → (column, pattern of a value that stands free). Codes that are not here are matched and left.
 _TOKENS: dict[str, tuple[str, bytes]] = {
-    "ts": ("seconds", rb"\d{1,11}"),
+    "ts": ("seconds", rb"\d{10}"),
     "tu": ("millis", rb"\d{3}"),
     "tl": ("clock", rb"[^\]]+"),
     "tg": ("clock", rb"[^\]]+"),
-    "tr": ("elapsed_ms", rb"-?\d{1,18}"),
+    "tr": ("elapsed_ms", rb"-?\d{1,12}"),
     ">a": ("client_ip", rb"\S+"),
     ">p": ("client_port", rb"\d{1,5}|-"),
     ">eui": ("client_mac", rb"\S+"),
     "Ss": ("action", rb"[A-Z][A-Z0-9_]*"),
-    ">Hs": ("status", rb"\d{3}|-"),
+    ">Hs": ("status", rb"\d{3}|0|-"),
     "<st": ("bytes_down", rb"-?\d{1,18}"),
     ">st": ("bytes_up", rb"-?\d{1,18}"),
     "rm": ("method", rb"\S+"),
@@ -79,6 +81,8 @@ def line_reader(items: tuple[Item, ...]) -> LineReader:
             return "an empty line"
         if len(line) > LONGEST_LINE:
             return f"longer than {LONGEST_LINE // 1024} KB ({len(line):,} bytes)"
+        if line[_CUT_BY_SQUID : _CUT_BY_SQUID + 1] == b"\x00":
+            return "cut by Squid at 8 KB, and the next record run onto it"
         if _CONTROL.search(line):
             return "control characters: Squid writes none"
         match = pattern.fullmatch(line)
@@ -144,7 +148,9 @@ def _missing_together(items: tuple[Item, ...], index: int) -> bool:
 def _decoder(column: str, quoting: str) -> Callable[[bytes], str]:
     if column == "url":
         return url_text
-    if quoting in ("[", "#") or (not quoting and column in ("user_name", "referrer", "user_agent")):
+    if quoting == "[":
+        return bracket_decoded
+    if quoting == "#" or (not quoting and column in ("user_name", "referrer", "user_agent")):
         return percent_decoded
     if quoting in ('"', "/"):
         return lambda raw: backslash_decoded(raw[1:-1] if raw[:1] == b'"' else raw)

@@ -10,9 +10,9 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "ftp": 21, "ws": 80, "wss": 443, "gopher": 70, "wais": 210}
-_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#\\]*)(?P<path>.*)", re.DOTALL)
+_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+._-]*)://(?P<authority>[^/?#\\]*)(?P<path>.*)", re.DOTALL)
 _AUTHORITY = re.compile(r"(?:.*@)?(?:\[(?P<v6>[0-9A-Fa-f:.%a-zA-Z]+)\]|(?P<host>[^:\[\]@]*))(?::(?P<port>\d{0,5}))?")
-_BACKSLASH = re.compile(rb"\\(.)", re.DOTALL)
+_BACKSLASH = re.compile(rb"\\([\"\\rnt])")
 _ESCAPES = {b"r": b"\r", b"n": b"\n", b"t": b"\t"}
 
 
@@ -33,8 +33,19 @@ def percent_decoded(raw: bytes) -> str:
     return text_of(unquote_to_bytes(raw))
 
 
+def bracket_decoded(raw: bytes) -> str:
+    r"""Undo the quoting `[` of logformat: `%XX`, and `\\` for a backslash (QuoteMimeBlob in src/format/Quoting.cc).
+
+    A single backslash, as others write it, stays: `LAB\rick` is a person and holds no end of line.
+    """
+    return percent_decoded(raw.replace(rb"\\", b"\\"))
+
+
 def backslash_decoded(raw: bytes) -> str:
-    r"""Undo the quoting `"` of logformat: `\"`, `\\`, `\r`, `\n`, `\t`."""
+    r"""Undo the quoting `"` of logformat: `\"`, `\\`, `\r`, `\n`, `\t`.
+
+    Any other backslash stands for itself: the built-in combined format writes a user agent as it came.
+    """
     return text_of(_BACKSLASH.sub(lambda match: _ESCAPES.get(match[1], match[1]), raw))
 
 

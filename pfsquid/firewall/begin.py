@@ -1,0 +1,30 @@
+"""The first configuration, as `pfsquid init` writes it. Pure."""
+
+from __future__ import annotations
+
+import paramiko
+
+from pfsquid.firewall.ssh import fingerprint
+
+
+def first_configuration(name: str, host: str, port: int, user: str, key: paramiko.PKey) -> str:
+    """YAML text with the host key pinned, and places to fill in."""
+    return f"""# pfsquid's configuration. Every key with its meaning: configs/example.yaml.
+firewalls:
+  {name}:
+    host: {host}
+    port: {port}
+    user: {user}
+    # {fingerprint(key)}
+    host_keys: ["{key.get_name()} {key.get_base64()}"]
+    # identity: ~/.ssh/id_ed25519      # else the keys of the SSH agent
+    # password: env:PFSENSE_PASSWORD
+
+kerberos:
+  realm: <LAB.EXAMPLE>
+  proxy: <proxy.lab.example>     # the name that browsers use for the proxy
+  keytab: <squid.keytab>         # of the account that has the SPN HTTP/<proxy.lab.example>
+
+dns:
+  servers: [<10.0.0.10>]         # domain controllers, which answer for the domain's zone
+"""

@@ -1,0 +1,1 @@
+"""Tests of `collectors`: bytes in, rows and rejects out."""
