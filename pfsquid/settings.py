@@ -143,13 +143,13 @@ class ExemptSettings(Section):
 
 
 class ProxySettings(Section):
-    """Squid and its package on the firewall."""
+    """Squid and its package on the firewall. What is None stays as it is there."""
 
-    interface: str = Field(default="lan", pattern=r"^[a-z0-9_]+(,[a-z0-9_]+)*$")
-    port: int = Field(default=3128, ge=1, le=65535)
+    interface: str | None = Field(default=None, pattern=r"^[a-z0-9_]+(,[a-z0-9_]+)*$")
+    port: int | None = Field(default=None, ge=1, le=65535)
     allow_interface: bool = True
     ipv4_first: bool = False
-    log_days: int = Field(default=30, ge=0, le=3650)
+    log_days: int | None = Field(default=None, ge=1, le=3650)
     own_log: bool = True
     helper: HelperSettings = Field(default_factory=HelperSettings)
     exempt: ExemptSettings = Field(default_factory=ExemptSettings)

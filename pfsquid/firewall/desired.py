@@ -106,17 +106,18 @@ def desired(
 
 
 def package_fields(proxy: ProxySettings) -> dict[str, str]:
-    """The package's own settings: a checkbox is `on` or nothing."""
-    return {
-        f"{SQUID}/enable_squid": "on",
-        f"{SQUID}/keep_squid_data": "on",
-        f"{SQUID}/active_interface": proxy.interface,
-        f"{SQUID}/proxy_port": str(proxy.port),
-        f"{SQUID}/allow_interface": "on" if proxy.allow_interface else "",
-        f"{SQUID}/log_enabled": "on",
-        f"{SQUID}/log_rotate": str(proxy.log_days),
-        **({f"{SQUID}/dns_v4_first": "on"} if proxy.ipv4_first else {}),
+    """The package's own settings, those that the configuration speaks of: a checkbox is `on` or nothing."""
+    wanted = {
+        "enable_squid": "on",
+        "keep_squid_data": "on",
+        "active_interface": proxy.interface,
+        "proxy_port": str(proxy.port) if proxy.port else None,
+        "allow_interface": "on" if proxy.allow_interface else "",
+        "log_enabled": "on",
+        "log_rotate": str(proxy.log_days) if proxy.log_days else None,
+        "dns_v4_first": "on" if proxy.ipv4_first else None,
     }
+    return {f"{SQUID}/{name}": value for name, value in wanted.items() if value is not None}
 
 
 def _overrides(kerberos: KerberosSettings, dns: DnsSettings | None) -> dict[str, tuple[str, ...]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pfsquid.errors import PfsquidError, WrongUse
 from pfsquid.firewall.apply import Proof, Trial
-from pfsquid.firewall.desired import BEFORE_AUTH, KEYTAB_FOLDER, Desired, block_in, desired, package_fields
+from pfsquid.firewall.desired import BEFORE_AUTH, KEYTAB_FOLDER, SQUID, Desired, block_in, desired, package_fields
 from pfsquid.firewall.pfsense import Facts, Pfsense, read
 from pfsquid.firewall.plan import Actual, Plan, plan
 from pfsquid.settings import DnsSettings, FirewallSettings, KerberosSettings, ProxySettings
@@ -20,6 +20,7 @@ DEPRECATION = (
     "Netgate has deprecated pfSense's Squid package: it gets no fixes from them and will go in a later major release. "
     "pfsquid works while it is there; plan for a proxy elsewhere."
 )
+INTERFACES, PORT = f"{SQUID}/active_interface", f"{SQUID}/proxy_port"
 _KEYTAB = re.compile(r" -k (\S+)")
 _SYNCED = ("auto", "manual")
 
@@ -48,8 +49,8 @@ class Prepared:
 
 
 def fields_asked(wanted: ProxySettings) -> tuple[str, ...]:
-    """The paths in config.xml that pfsquid may touch."""
-    return (BEFORE_AUTH, *package_fields(wanted))
+    """The paths in config.xml that pfsquid may touch or must know."""
+    return tuple(dict.fromkeys((BEFORE_AUTH, INTERFACES, PORT, *package_fields(wanted))))
 
 
 def prepare(pfsense: Pfsense, settings: FirewallSettings, wanted: Wanted, keytab_path: str | None = None) -> Prepared:
@@ -67,10 +68,11 @@ def prepare(pfsense: Pfsense, settings: FirewallSettings, wanted: Wanted, keytab
     state = desired(wanted.kerberos, wanted.proxy, wanted.dns, wanted.keytab, path, wanted.templates, facts.squid_tls)
     if settings.synced_from:
         state = Desired(state.files, {}, "", state.overrides, path)
-    address = settings.proxy_address or _address(facts, wanted.proxy)
+    interfaces = wanted.proxy.interface or actual.fields.get(INTERFACES) or "lan"
+    address = settings.proxy_address or _address(facts, interfaces)
     if address is None:
         raise WrongUse(
-            f"{pfsense.name}: the address of the interface {wanted.proxy.interface} is not in its configuration",
+            f"{pfsense.name}: the address of the interface {interfaces} is not in its configuration",
             f"firewalls.{pfsense.name}.proxy_address: 10.0.0.1    # in pfsquid.yaml: where browsers reach the proxy",
         )
     spn = f"HTTP/{wanted.kerberos.proxy}@{wanted.kerberos.realm}"
@@ -79,7 +81,7 @@ def prepare(pfsense: Pfsense, settings: FirewallSettings, wanted: Wanted, keytab
         actual,
         facts,
         Trial(wanted.proxy.helper.path, path, spn),
-        Proof(address, wanted.proxy.port),
+        Proof(address, wanted.proxy.port or int(actual.fields.get(PORT) or 3128)),
         tuple(_warnings(facts, actual, wanted)),
     )
 
@@ -126,8 +128,8 @@ def keytab_place(actual: Actual, facts: Facts, keytab: bytes, now: datetime) -> 
     return f"{KEYTAB_FOLDER}/pfsquid-{now:%Y%m%dT%H%M%S}.keytab"
 
 
-def _address(facts: Facts, proxy: ProxySettings) -> str | None:
-    for name in proxy.interface.split(","):
+def _address(facts: Facts, interfaces: str) -> str | None:
+    for name in interfaces.split(","):
         address = facts.interfaces.get(name)
         if address and address[0].isdigit():
             return address

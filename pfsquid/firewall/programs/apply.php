@@ -70,19 +70,22 @@ function pfsquid_files_back($changes) {
 }
 
 function pfsquid_let_it_apply($in) {
+	require_once('functions.inc');
 	if ($in['dns']) {
-		require_once('services.inc');
-		require_once('system.inc');
+		// What the page of the DNS Resolver, or of the Forwarder, does after saving.
 		if ($in['resolver'] === 'unbound') {
 			require_once('unbound.inc');
 			services_unbound_configure(false);
 		} else {
 			services_dnsmasq_configure(false);
 		}
-		clear_subsystem_dirty($in['resolver'] === 'unbound' ? 'unbound' : 'hosts');
-		system_resolvconf_generate();
-		if (function_exists('system_dhcpleases_configure')) {
-			system_dhcpleases_configure();
+		if (function_exists('clear_subsystem_dirty')) {
+			clear_subsystem_dirty($in['resolver'] === 'unbound' ? 'unbound' : 'hosts');
+		}
+		foreach (array('system_resolvconf_generate', 'system_dhcpleases_configure') as $also) {
+			if (function_exists($also)) {
+				$also();
+			}
 		}
 	}
 	if ($in['squid']) {
@@ -139,7 +142,11 @@ function pfsquid_back($why) {
 	pfsquid_files_back($in['changes']);
 	$problem = pfsquid_write($in['changes'], 'before', $in['description'] . ': put back');
 	if ($stage === 'applied') {
-		pfsquid_let_it_apply($in);
+		try {
+			pfsquid_let_it_apply($in);
+		} catch (Throwable $error) {
+			$problem = $problem ?: 'pfSense could not apply the former settings: ' . $error->getMessage();
+		}
 	}
 	$proof = $in['proof'];
 	$proof['want'] = $in['was_alive'] ? 'alive' : 'nothing';
@@ -170,16 +177,20 @@ if ($differing) {
 	pfsquid_answer(array('result' => 'stale', 'problem' => implode(', ', $differing)));
 	exit(0);
 }
-$pfsquid_stage = 'placing';
-$problem = pfsquid_place($in['changes'], $in['id']);
-if (!$problem) {
-	$pfsquid_stage = 'writing';
-	$problem = pfsquid_write($in['changes'], 'after', $in['description']);
-}
-if (!$problem) {
-	$pfsquid_stage = 'applied';
-	pfsquid_let_it_apply($in);
-	$problem = pfsquid_prove($in['proof']);
+try {
+	$pfsquid_stage = 'placing';
+	$problem = pfsquid_place($in['changes'], $in['id']);
+	if (!$problem) {
+		$pfsquid_stage = 'writing';
+		$problem = pfsquid_write($in['changes'], 'after', $in['description']);
+	}
+	if (!$problem) {
+		$pfsquid_stage = 'applied';
+		pfsquid_let_it_apply($in);
+		$problem = pfsquid_prove($in['proof']);
+	}
+} catch (Throwable $error) {
+	$problem = 'pfSense failed: ' . $error->getMessage();
 }
 if ($problem) {
 	pfsquid_back($problem);
