@@ -30,8 +30,10 @@ $(STAMP): pyproject.toml constraints.txt
 demo: install
 	@$(BIN)/pfsquid demo
 
+# The lab is one, so its tests run one after the other; all others share the cores.
 test: lint
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -q -m "not lab" -n 2
+	@$(BIN)/python -m pytest -q -m lab
 
 lint: install
 	@$(BIN)/ruff format --check --quiet . || { echo "next: $(BIN)/ruff format ." >&2; exit 1; }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.fixture import lab  # noqa: F401 - a fixture
 from tests.running import Pfsquid
 
 

@@ -64,6 +64,8 @@ def test_the_keytab_is_for_squids_user_alone() -> None:
     assert (keytab.owner, keytab.mode, keytab.secret) == ("squid", 0o400, True)
 
 
+@pytest.mark.lab
+@pytest.mark.usefixtures("lab")  # which brings klist
 def test_krb5_conf_is_read_by_mit_kerberos(tmp_path: Path) -> None:
     kdcs = KERBEROS.model_copy(update={"kdcs": ("dc1.lab.pfsquid.test", "10.77.0.10")})
     (tmp_path / "krb5.conf").write_bytes(wanted(kerberos=kdcs).files[1].content)
