@@ -53,7 +53,7 @@ def collect_squid(
             except squid.FormatError as exc:
                 problem = WrongUse(str(exc), *_other_format(lake, path, exc.instead))
             except SourceError as exc:
-                problem = _file_problem(str(exc), exc.wrong_use, done)
+                problem = _file_problem(path, str(exc), exc.wrong_use, done)
             if problem is None and done.rejects and not done.rows:
                 problem = PfsquidError(
                     f"no line of {path} could be read as {format_name}: {done.rejects:,} lines went to rejects",
@@ -74,7 +74,7 @@ def collect_signins(lake: Lake, paths: Iterable[Path], progress: Progress) -> li
             try:
                 ingest(lake, signins.collect(path), done, lambda so_far, path=path: progress(path, so_far))  # type: ignore[misc]
             except signins.FileError as exc:
-                problem = _file_problem(str(exc), exc.wrong_use, done)
+                problem = _file_problem(path, str(exc), exc.wrong_use, done)
             reports.append(Report(path, done, problem))
     return reports
 
@@ -98,8 +98,13 @@ def _lake(lake: Lake) -> str:
     return f"--lake {quote(str(lake.folder))}"
 
 
-def _file_problem(message: str, wrong_use: bool, done: Ingested) -> PfsquidError:
+def _file_problem(path: Path, message: str, wrong_use: bool, done: Ingested) -> PfsquidError:
     if wrong_use:
-        return WrongUse(message, "the same command with the right file")
+        if path.is_file():
+            return WrongUse(message, f"head -c 300 {quote(str(path))}    # is it the file you meant?")
+        folder = path if path.is_dir() else path.parent
+        return WrongUse(
+            message, f"ls -l {quote(str(folder))}    # which file is it? Then the same command with --from FILE"
+        )
     kept = f"; the {done.rows:,} rows before that are in the lake" if done.rows else ""
     return PfsquidError(message + kept, "get a whole copy of the file and run the same command: nothing is read twice")
