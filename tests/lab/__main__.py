@@ -1,4 +1,4 @@
-"""The lab's command line: `python -m tests.lab up|down|status|exec|sh|traffic|install`."""
+"""The lab's command line: `python -m tests.lab up|down|status|exec|sh|traffic|pose|install`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from tests.lab import lab, packages
 from tests.lab.browse import standard_traffic
 from tests.lab.errors import LabError
 from tests.lab.hosts import by_name, entry_command
 from tests.lab.layout import state_folder
+from tests.lab.pfsense.pose import pose
+from tests.lab.pfsense.stock import FOREIGN, RELEASES
 
 
 def say(text: str) -> None:
@@ -36,7 +39,24 @@ def words() -> argparse.ArgumentParser:
     traffic.add_argument("--out", type=Path, help="write it to a file")
     traffic.add_argument("--rounds", type=int, default=1)
     traffic.add_argument("--seed", type=int, default=1)
+    posing = commands.add_parser("pose", help="let the firewall pose as pfSense, or be the lab's own again (none)")
+    posing.add_argument("release", choices=[*RELEASES, "none"])
+    posing.add_argument(
+        "options", nargs="*", metavar="NAME=JSON", help="such as transparent=true auth_method='\"ldap\"'"
+    )
     return parser
+
+
+def posing_options(words: list[str]) -> dict[str, Any]:
+    """Options of a pose; `foreign=true` stands for all of stock.FOREIGN."""
+    options: dict[str, Any] = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        try:
+            options[name] = json.loads(value)
+        except ValueError:
+            raise LabError(f"{word}: not NAME=JSON") from None
+    return {**(FOREIGN if options.pop("foreign", False) else {}), **options}
 
 
 def run(given: argparse.Namespace) -> int:
@@ -63,6 +83,9 @@ def run(given: argparse.Namespace) -> int:
     elif given.command == "traffic":
         truth = json.dumps(standard_traffic(state, seed=given.seed, rounds=given.rounds), ensure_ascii=False, indent=1)
         (given.out.write_bytes if given.out else sys.stdout.buffer.write)(truth.encode())
+    elif given.command == "pose":
+        pose(state, None if given.release == "none" else given.release, posing_options(given.options))
+        say("the firewall is the lab's own" if given.release == "none" else f"the firewall is pfSense {given.release}")
     return 0
 
 

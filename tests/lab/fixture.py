@@ -25,13 +25,12 @@ from tests.lab.fw_files import NATIVE_LOG, OWN_LOG
 from tests.lab.hosts import by_name, execute, must
 from tests.lab.layout import FW, state_folder
 from tests.lab.packages import install
+from tests.lab.pfsense.door import Firewall
 
 
 @dataclass(frozen=True)
-class Lab:
-    """A lab that is up. Host names are dc, fw, ws and web."""
-
-    state: Path
+class Lab(Firewall):
+    """A lab that is up. Host names are dc, fw, ws and web. `pose` and what goes with it: pfsense/door.py."""
 
     def exec(
         self, host: str, argv: Sequence[str], input: bytes | None = None, timeout: float = 60

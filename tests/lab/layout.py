@@ -25,6 +25,13 @@ ADMIN_PASSWORD = "Adm1n-Passw0rd!"
 SERVICE_PASSWORD = "Svc-Squid-Passw0rd1!"
 PERSON_PASSWORD = "Wubba-Lubba-1!"
 COMPUTER_PASSWORD = "Ws1-C0mputer-Passw0rd!"
+# Accounts of the firewall while it poses as pfSense; all take root's key, too.
+FIREWALL_PASSWORDS = {
+    "root": "Fw-Adm1n-Passw0rd!",
+    "admin": "Fw-Adm1n-Passw0rd!",
+    "operator": "Fw-0perator-Passw0rd!",  # tcsh, may sudo php and sh
+    "viewer": "Fw-V1ewer-Passw0rd!",  # tcsh, may not
+}
 
 SERVICE_ACCOUNT = "svc_squid"
 COMPUTER_ACCOUNT = "WS1$"
