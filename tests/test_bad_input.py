@@ -49,12 +49,14 @@ def test_an_empty_file_of_sign_ins_is_no_error_and_says_that_there_is_nothing(pf
 
 
 def test_a_gzip_log_is_read(pfsquid: Pfsquid, tmp_path: Path) -> None:
-    run = pfsquid("collect", "squid", "--json", "--from", written(tmp_path, gzip.compress(ACCESS_LOG.read_bytes())))
+    run = pfsquid(
+        "collect", "squid", "--json", "--from", written(tmp_path, gzip.compress(ACCESS_LOG.read_bytes(), mtime=0))
+    )
     assert (run.status, run.rows[0]["rows"]) == (0, len(LINES))
 
 
 def test_a_truncated_gzip_log_keeps_what_could_be_read(pfsquid: Pfsquid, tmp_path: Path) -> None:
-    whole = gzip.compress(ACCESS_LOG.read_bytes())
+    whole = gzip.compress(ACCESS_LOG.read_bytes(), mtime=0)
     run = pfsquid("collect", "squid", "--json", "--from", written(tmp_path, whole[: len(whole) // 2], "cut.log.gz"))
     kept = run.rows[0]["rows"]
     assert run.status == 1
@@ -64,7 +66,7 @@ def test_a_truncated_gzip_log_keeps_what_could_be_read(pfsquid: Pfsquid, tmp_pat
 
 
 def test_the_whole_copy_after_a_truncated_gzip_completes_the_log(pfsquid: Pfsquid, tmp_path: Path) -> None:
-    whole = gzip.compress(ACCESS_LOG.read_bytes())
+    whole = gzip.compress(ACCESS_LOG.read_bytes(), mtime=0)
     pfsquid("collect", "squid", "--from", written(tmp_path, whole[: len(whole) // 2], "access.log.gz"))
     run = pfsquid("collect", "squid", "--from", written(tmp_path, whole, "access.log.gz"))
     assert (run.status, pfsquid.count("proxy")) == (0, len(LINES))

@@ -76,7 +76,7 @@ def line_reader(items: tuple[Item, ...]) -> LineReader:
     wanted = 1 + sum(item.count(" ") for item in items if isinstance(item, str))
 
     def read(raw: bytes) -> dict[str, Any] | str:
-        line = raw.removesuffix(b"\r")
+        line = raw.removesuffix(b"\r").rstrip(b" ")
         if not line.strip():
             return "an empty line"
         if len(line) > LONGEST_LINE:

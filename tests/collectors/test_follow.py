@@ -31,7 +31,7 @@ def copied(path: Path) -> Path:
 
 def compressed(path: Path) -> Path:
     packed = path.with_name("access.log.0.gz")
-    packed.write_bytes(gzip.compress(path.read_bytes()))
+    packed.write_bytes(gzip.compress(path.read_bytes(), mtime=0))
     return packed
 
 
@@ -96,7 +96,7 @@ def test_a_last_line_without_its_end_is_read_and_replaced_when_it_turns_out_long
     whole = log(*numbers) + line(200)[:-2] + b"text/html\n"
     path.write_bytes(whole[:-6])
     assert shelf.read(path) == [*numbers, 200]
-    path.write_bytes(gzip.compress(whole + line(201)) if pack else whole + line(201))
+    path.write_bytes(gzip.compress(whole + line(201), mtime=0) if pack else whole + line(201))
     assert shelf.read(path) == [200, 201]
     assert shelf.numbers == [*numbers, 200, 201]
     assert [row["content_type"] for row in shelf.rows.values() if row["bytes_down"] == 200] == ["text/html"]
@@ -143,7 +143,7 @@ def test_however_a_log_grows_each_line_is_there_once(
     path = tmp_path_factory.mktemp("log") / "access.log"
     for part, pack in zip([*sorted(cuts), 100], packed, strict=False):
         data = whole[: len(whole) * part // 100]
-        path.write_bytes(gzip.compress(data, 1) if pack else data)
+        path.write_bytes(gzip.compress(data, 1, mtime=0) if pack else data)
         shelf.read(path)
     assert shelf.numbers == list(range(60))
 
@@ -170,7 +170,7 @@ def test_pieces_are_whole_lines_and_together_the_log(
 @pytest.mark.parametrize("numbers", [range(30), range(9000)])
 def test_a_torn_gzip_file_gives_what_can_be_read_and_then_an_error(path: Path, numbers: range) -> None:
     shelf = Shelf()
-    packed = gzip.compress(log(*numbers), 1)
+    packed = gzip.compress(log(*numbers), 1, mtime=0)
     path.write_bytes(packed[: len(packed) * 2 // 3])
     with pytest.raises(SourceError, match="is damaged after byte"):
         shelf.read(path)

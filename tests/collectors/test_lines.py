@@ -266,3 +266,10 @@ def test_no_line_takes_long(name: str, piece: str) -> None:
     began = time.process_time()
     READERS[name](line)
     assert time.process_time() - began < 1
+
+
+def test_spaces_after_the_last_field_are_nothing() -> None:
+    read = line_reader(parse_logformat(FORMATS["squid"]))
+    line = b"1794816508.281   1433 10.0.0.1 TCP_MISS/200 16 GET http://a.example/ rick@R HIER_DIRECT/10.0.0.2 text/html"
+    assert read(line + b"  ") == read(line)
+    assert not isinstance(read(line), str)
