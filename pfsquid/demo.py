@@ -22,11 +22,12 @@ RECORDED = Path(__file__).parent / "recorded"
 
 @dataclass(frozen=True)
 class Step:
-    """What a step does, why it matters, and its command; LAKE and RECORDED stand for the demo's folders."""
+    """What a step does, why it matters, its command, and one to try next; LAKE and RECORDED stand for folders."""
 
     does: str
     why: str
     command: tuple[str, ...]
+    next: str
 
 
 STEPS = (
@@ -35,32 +36,38 @@ STEPS = (
         "Six people browsed through a real Squid with Kerberos; each line of its log bears their name. The log is in "
         "pfsquid's own format, which Squid writes beside its usual one and which also tells how much went up.",
         ("collect", "squid", "--format", "pfsquid", "--from", "RECORDED/pfsquid.log", "--lake", "LAKE"),
+        "collect squid --from /path/to/your/access.log    # your own: Squid's default format is read as it is",
     ),
     Step(
         "Read it once more.",
         "Rows and reading position are one commit: nothing is ever read twice, whatever was killed in between.",
         ("collect", "squid", "--format", "pfsquid", "--from", "RECORDED/pfsquid.log", "--lake", "LAKE"),
+        'query --sql "SELECT reason, count(*) AS lines FROM rejects GROUP BY reason" --lake LAKE    # none here',
     ),
     Step(
         "Read the same week's sign-ins to Entra ID, as Microsoft Graph gives them.",
         "The proxy alone cannot tell a company account from a private one; the sign-ins alone do not see the traffic.",
         ("collect", "entra", "--from", "RECORDED/signins.json", "--lake", "LAKE"),
+        'query --sql "SELECT app_name, count(*) AS n FROM signins GROUP BY app_name ORDER BY n DESC" --lake LAKE',
     ),
     Step(
         "Which SaaS is in use?",
         "Hosts become apps by a catalogue of over a thousand; 407 challenges and computer accounts do not count.",
         ("query", "apps", "--lake", "LAKE"),
+        "query app-people app=github --lake LAKE    # who is behind a line",
     ),
     Step(
         "Who uses what, with or without signing in through Entra ID?",
         "The point of it all. LAB.PFSQUID.TEST, the realm in the log, is not the suffix of the sign-ins: people are "
         "matched all the same. `never` beside 25 MB up to Dropbox is what an administrator wants to know.",
         ("query", "app-signins", "--lake", "LAKE"),
+        "query app-signins app=dropbox since=2026-11-18 --format csv --lake LAKE",
     ),
     Step(
         "What does no catalogue know?",
         "The long tail is where the surprises are: 8 MB went up to a domain that nobody has heard of.",
         ("query", "unknown-domains", "--lake", "LAKE"),
+        "query people person=bird.person --lake LAKE    # whoever it was, and what else they did",
     ),
     Step(
         "Ask in SQL: who sent most to apps that are a high risk?",
@@ -77,6 +84,7 @@ STEPS = (
                 " GROUP BY user_name, apps.name, apps.risk_reasons ORDER BY bytes_up DESC LIMIT 5"
             ),
         ),
+        'query --sql "SHOW TABLES" --lake LAKE    # and: SELECT * FROM proxy LIMIT 3',
     ),
 )
 
@@ -89,10 +97,10 @@ def run(screen: views.Screen, lake: Path | None) -> None:
     folder = lake or Path(tempfile.mkdtemp(prefix="pfsquid-demo-")) / "lake"
     views.tell(screen, f"pfsquid on a recorded week of six people. The lake is {folder}.")
     for number, step in enumerate(STEPS, 1):
-        words = [word.replace("RECORDED", str(RECORDED)).replace("LAKE", str(folder)) for word in step.command]
+        words = [_filled(word, folder) for word in step.command]
         views.tell(screen, f"\n{number}. {step.does}")
         views.tell(screen, textwrap.indent(textwrap.fill(step.why, 100), "   "))
-        views.tell(screen, f"   $ pfsquid {' '.join(map(_quoted, words))}\n")
+        views.tell(screen, f"   $ {_program()} {' '.join(map(_quoted, words))}\n")
         status = subprocess.run(  # noqa: S603 - this very program, with the words above
             [sys.executable, "-m", "pfsquid", *words],
             stdout=screen.out,
@@ -104,6 +112,7 @@ def run(screen: views.Screen, lake: Path | None) -> None:
             raise PfsquidError(
                 f"step {number} of the demo ended with status {status}", "pfsquid demo --lake ANOTHER_FOLDER"
             )
+        views.tell(screen, f"   try next: {_program()} {_filled(step.next, folder)}")
     views.tell(screen, _what_next(folder))
 
 
@@ -125,14 +134,12 @@ def _program() -> str:
     return os.path.relpath(beside) if beside.is_relative_to(Path.cwd()) else str(beside)
 
 
+def _filled(text: str, folder: Path) -> str:
+    return text.replace("RECORDED", str(RECORDED)).replace("LAKE", str(folder))
+
+
 def _what_next(folder: Path) -> str:
-    pfsquid = _program()
     return f"""
-What to try next:
-   {pfsquid} query people --lake {folder}
-   {pfsquid} query app-signins app=dropbox since=2026-11-18 --format csv --lake {folder}
-   {pfsquid} query --sql "SELECT * FROM proxy LIMIT 3" --json --lake {folder}
-   {pfsquid} collect squid --from /path/to/your/access.log     # your own: Squid's default format is read as it is
-   {pfsquid} query app-signins
-   rm -r {folder.parent if folder.name == "lake" else folder}     # forget the demo
-How the week was recorded: {RECORDED / "README.md"}"""
+Then your own: {_program()} collect squid --from /var/squid/logs/access.log, and {_program()} query app-signins.
+How the week was recorded: {RECORDED / "README.md"}
+To forget the demo: rm -r {folder.parent if folder.name == "lake" else folder}"""
