@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TextIO
 
 from pfsquid.errors import PfsquidError
+from pfsquid.fitting import GAP, fit
 
 if TYPE_CHECKING:
     from pfsquid.firewall.explain import Explained
@@ -163,41 +164,55 @@ def _csv(screen: Screen, columns: Sequence[str], rows: Sequence[Sequence[Any]]) 
 
 
 def _table(screen: Screen, columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str) -> None:
+    from rich.cells import cell_len
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     terminal = screen.out.isatty()
     cells = [[_shown(column, value) for column, value in zip(columns, row, strict=True)] for row in rows]
-    # rich cuts columns to the width that it knows; a file or a pipe has none. (A character is at most two cells wide.)
-    wide = max(2 * len(title), sum(2 * max(map(len, column)) + 2 for column in zip(columns, *cells, strict=True)))
+    names = [_safe(column) for column in columns]
+    widths = [max(map(cell_len, texts)) for texts in zip(names, *cells, strict=True)]
+    # rich cuts what is wider than the console, and a file or a pipe has no width.
+    wide = max(cell_len(title), sum(widths) + GAP * len(widths), 1)
+    plain = not (terminal and screen.color)
     console = Console(
-        file=screen.out,
-        width=None if terminal else wide,
-        force_terminal=terminal,
-        no_color=not (terminal and screen.color),
-        highlight=False,
+        file=screen.out, width=None if terminal else wide, force_terminal=terminal, no_color=plain, highlight=False
     )
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for number, column in enumerate(columns):
-        values = [row[number] for row in rows if row[number] is not None]
-        right = bool(values) and all(isinstance(value, _NUMERIC) for value in values)
-        table.add_column(
-            Text(_safe(column)),
-            justify="right" if right else "left",
-            overflow="fold",
-            no_wrap=not terminal,
-        )
-    for row in cells:
-        table.add_row(*map(Text, row))
+    fitted = fit(columns, widths, console.width)
     with console.capture() as captured:
         if title:
             console.print(Text(title, style="bold"))
-        console.print(table)
+        if fitted.records:
+            for number, row in enumerate(cells, 1):
+                console.print(Text(f"row {number}", style="bold"))
+                console.print(_grid([("", False), ("", False)], list(zip(names, row, strict=True)), False))
+        else:
+            heads = [(names[number], _is_numeric(rows, number)) for number in fitted.shown]
+            console.print(_grid(heads, [[row[number] for number in fitted.shown] for row in cells], True))
     # Neither blanks at the ends of lines nor a last line of blanks are wanted in a file.
     tell(screen, "\n".join(line.rstrip() for line in captured.get().rstrip().splitlines()))
     if not rows:
         tell(screen, "(no rows)")
+    if fitted.left_out:
+        say(screen, f"note: not shown for lack of room: {', '.join(fitted.left_out)} (--format csv has all)")
+
+
+def _grid(heads: Sequence[tuple[str, bool]], cells: Sequence[Sequence[str]], headed: bool) -> Any:
+    """A rich table of texts. heads: of each column its name, and is it set to the right?"""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=headed)
+    for name, right in heads:
+        table.add_column(Text(name), justify="right" if right else "left", overflow="fold")
+    for row in cells:
+        table.add_row(*map(Text, row))
+    return table
+
+
+def _is_numeric(rows: Sequence[Sequence[Any]], number: int) -> bool:
+    values = [row[number] for row in rows if row[number] is not None]
+    return bool(values) and all(isinstance(value, _NUMERIC) for value in values)
 
 
 def _told_apart(columns: Sequence[str]) -> tuple[str, ...]:
