@@ -47,21 +47,26 @@ def configure(
     except (OSError, ValueError) as exc:
         raise WrongUse(f"{plan_file} cannot be read as a plan: {exc}", "pfsquid configure --plan --out PLAN") from exc
     names = (given.firewall,) if given else tuple(firewall or ())
-    with doing.nodes(site, names, lambda text: views.say(screen, text)) as nodes:
+    mend = not (plan or out) and (yes or sys.stdin.isatty())
+    with doing.nodes(site, names, lambda text: views.say(screen, text), mend) as every:
+        nodes = [node for node in every if node.pfsense.name in names or not (given or (out and names))]
         plans = [given] if given else [node.prepared.plan for node in nodes]
         told = [one for each in plans for one in explain(each)]
         views.show_changes(screen, told, [w for node in nodes for w in node.prepared.warnings], json)
         if out:
             _write_plan(out, plans)
         if not any(one.changes for one in plans):
-            raise typer.Exit(ExitCode.DONE)
+            for node in nodes if mend else ():
+                doing.tidy(node, node.prepared.plan.keytab_path)
+            raise typer.Exit(ExitCode.FOUND if any(node.interrupted for node in nodes) else ExitCode.DONE)
         if plan or out:
             raise typer.Exit(ExitCode.FOUND)
         if not yes and not _agreed(screen, "Apply these changes?"):
             raise typer.Exit(ExitCode.FOUND)
         for node in nodes:
             if given or node.prepared.plan.changes:
-                checkpoint = doing.configure(site, node, given, lambda text: views.say(screen, text))
+                checkpoint = doing.configure(node, given, lambda text: views.say(screen, text))
+                doing.tidy(node, (given or node.prepared.plan).keytab_path)
                 views.say(screen, f"{node.pfsense.name}: done and proved; to go back: pfsquid rollback {checkpoint.id}")
 
 
@@ -94,10 +99,12 @@ def rollback(
         views.show_changes(
             screen, explain(undo), [f"{path} was changed by somebody since and stays" for path in left], json
         )
-        return yes or _agreed(screen, "Go back?")
+        return bool(undo.changes) and (yes or _agreed(screen, "Go back?"))
 
-    with doing.nodes(site, (name,), lambda text: views.say(screen, text)) as nodes:
-        node: Node = nodes[0]
+    checkpoints.named(site.state / name, checkpoint)
+    mend = yes or sys.stdin.isatty()
+    with doing.nodes(site, (name,), lambda text: views.say(screen, text), mend) as nodes:
+        node: Node = next(one for one in nodes if one.pfsense.name == name)
         if doing.rollback(node, checkpoint, ask, lambda text: views.say(screen, text)):
             views.say(screen, f"{name}: gone back, and the proxy serves")
         else:

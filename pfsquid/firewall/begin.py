@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import paramiko
+from pydantic import TypeAdapter, ValidationError
 
+from pfsquid.errors import WrongUse
 from pfsquid.firewall.ssh import fingerprint
+from pfsquid.settings import FirewallName, FirewallSettings
 
 
 def first_configuration(name: str, host: str, port: int, user: str, key: paramiko.PKey) -> str:
-    """YAML text with the host key pinned, and places to fill in."""
+    """YAML text with the host key pinned, and places to fill in. Raises WrongUse where a value cannot stand there."""
+    try:
+        TypeAdapter(FirewallName).validate_python(name)
+        FirewallSettings(host=host, port=port, user=user)
+    except ValidationError as exc:
+        raise WrongUse(f"{exc.errors()[0]['input']!r}: {exc.errors()[0]['msg']}", "pfsquid init --help") from exc
     return f"""# pfsquid's configuration. Every key with its meaning: configs/example.yaml.
 firewalls:
   {name}:

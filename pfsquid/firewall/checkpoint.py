@@ -17,7 +17,7 @@ from pathlib import Path
 from pfsquid.errors import PfsquidError, WrongUse
 from pfsquid.firewall.plan import Plan
 
-STAGED, APPLYING, DONE, UNDONE = "staged", "applying", "done", "undone"
+SERVING, STAGED, APPLYING, DONE, UNDONE = "serving", "staged", "applying", "done", "undone"
 _FINAL = (DONE, UNDONE)
 
 
@@ -38,13 +38,17 @@ class Checkpoint:
         return Plan.from_json((self.folder / "plan.json").read_text("utf-8"))
 
     @property
-    def stage(self) -> str:
-        """The last word written to its journal, '' where there is none."""
+    def journal(self) -> tuple[str, ...]:
+        """The words written to its journal, in order."""
         try:
-            words = (self.folder / "journal").read_text("utf-8").split()
+            return tuple((self.folder / "journal").read_text("utf-8").split())
         except FileNotFoundError:
-            return ""
-        return words[-1] if words else ""
+            return ()
+
+    @property
+    def stage(self) -> str:
+        """The last word of its journal, '' where there is none."""
+        return self.journal[-1] if self.journal else ""
 
     @property
     def finished(self) -> bool:
@@ -68,29 +72,38 @@ def alone(state: Path, firewall: str) -> Iterator[Path]:
     folder = state / firewall
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with (folder / ".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise PfsquidError(
-                    f"another pfsquid is working on {firewall}", "wait for it to end, then: pfsquid configure --plan"
-                ) from None
-            yield folder
+        lock = (folder / ".lock").open("w")
     except OSError as exc:
-        raise PfsquidError(
-            f"checkpoints cannot be kept in {folder}: {exc.strerror or exc}", f"ls -ld {folder}"
-        ) from exc
+        raise _cannot_be_kept(folder, exc) from exc
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PfsquidError(
+                f"another pfsquid is working on {firewall}", "wait for it to end, then: pfsquid configure --plan"
+            ) from None
+        yield folder
 
 
-def begin(folder: Path, plan: Plan) -> Checkpoint:
-    """A new checkpoint, with the plan and its before-images on the disk."""
+def begin(folder: Path, plan: Plan, serving: bool) -> Checkpoint:
+    """A new checkpoint, with the plan and its before-images on the disk. serving: Squid runs. Raises PfsquidError."""
     name = f"pfsquid-{datetime.now(UTC):%Y%m%d%H%M%S%f}"
     checkpoint = Checkpoint(folder / name)
-    checkpoint.folder.mkdir(mode=0o700)
-    _durably(checkpoint.folder / "plan.json", plan.to_json())
-    _sync_folder(checkpoint.folder)
-    _sync_folder(folder)
+    try:
+        checkpoint.folder.mkdir(mode=0o700)
+        if serving:
+            checkpoint.note(SERVING)
+        _durably(checkpoint.folder / "plan.json.new", plan.to_json())
+        (checkpoint.folder / "plan.json.new").rename(checkpoint.folder / "plan.json")
+        _sync_folder(checkpoint.folder)
+        _sync_folder(folder)
+    except OSError as exc:
+        raise _cannot_be_kept(folder, exc) from exc
     return checkpoint
+
+
+def _cannot_be_kept(folder: Path, exc: OSError) -> PfsquidError:
+    return PfsquidError(f"checkpoints cannot be kept in {folder}: {exc.strerror or exc}", f"ls -ld {folder}")
 
 
 def all_of(folder: Path) -> list[Checkpoint]:
@@ -117,14 +130,20 @@ def named(folder: Path, name: str | None) -> Checkpoint:
 def describe(checkpoint: Checkpoint) -> tuple[str, str, str, int]:
     """(id, when, state, number of changes) for a list."""
     stamp = datetime.strptime(checkpoint.id.removeprefix("pfsquid-"), "%Y%m%d%H%M%S%f").replace(tzinfo=UTC)
-    return checkpoint.id, stamp.strftime("%Y-%m-%d %H:%M:%S"), checkpoint.stage or "begun", len(checkpoint.plan.changes)
+    return checkpoint.id, stamp.strftime("%Y-%m-%d %H:%M:%S"), _state(checkpoint), len(checkpoint.plan.changes)
+
+
+def _state(checkpoint: Checkpoint) -> str:
+    return "begun" if checkpoint.stage in ("", SERVING) else checkpoint.stage
 
 
 def _durably(path: Path, text: str, append: bool = False) -> None:
     flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if append else os.O_TRUNC)
     descriptor = os.open(path, flags, 0o600)
     try:
-        os.write(descriptor, text.encode("utf-8"))
+        data = text.encode("utf-8")
+        while data:
+            data = data[os.write(descriptor, data) :]
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

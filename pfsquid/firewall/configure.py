@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pfsquid.errors import PfsquidError, WrongUse
-from pfsquid.firewall.apply import Proof, RolledBack, Say, carry_out, clean_keytabs, recover, reversal
-from pfsquid.firewall.checkpoint import Checkpoint, all_of, alone, begin, named
+from pfsquid.firewall.apply import Proof, RolledBack, Say, Trial, carry_out, clean_keytabs
+from pfsquid.firewall.checkpoint import DONE, Checkpoint, all_of, alone, begin, named
+from pfsquid.firewall.desired import BEFORE_AUTH
 from pfsquid.firewall.pfsense import Pfsense
 from pfsquid.firewall.plan import FILE, Plan, base_of
-from pfsquid.firewall.prepare import Prepared, Wanted, prepare
-from pfsquid.firewall.ssh import LostConnection, Target, connection
+from pfsquid.firewall.prepare import Prepared, Wanted, look, prepare
+from pfsquid.firewall.ssh import Target, connection
+from pfsquid.firewall.undo import keytab_of, recover, reversal, trial_of, undo
 from pfsquid.secrets import resolve
 from pfsquid.settings import DnsSettings, FirewallSettings, KerberosSettings, ProxySettings
 
@@ -35,12 +37,14 @@ class Site:
 
 @dataclass(frozen=True)
 class Node:
-    """One firewall at work: connected, locked, read."""
+    """One firewall at work: connected, locked, read. interrupted: there are rests of a run that was cut off."""
 
     pfsense: Pfsense
     settings: FirewallSettings
     checkpoints: Path
     prepared: Prepared
+    wanted: Wanted
+    interrupted: bool
 
 
 def wanted(site: Site) -> Wanted:
@@ -60,15 +64,17 @@ def wanted(site: Site) -> Wanted:
 
 
 @contextmanager
-def nodes(site: Site, names: tuple[str, ...], say: Say) -> Iterator[list[Node]]:
-    """All asked-for firewalls, connected, with what an interrupted run left dealt with; a pair's second node first.
+def nodes(site: Site, names: tuple[str, ...], say: Say, mend: bool) -> Iterator[list[Node]]:
+    """All asked-for firewalls, connected and read; a pair's second node first.
 
-    Raises PfsquidError; nothing but the finishing or undoing of an interrupted run has been changed then.
+    mend: deal with what an interrupted run left; else it is only told. Raises PfsquidError; nothing else has been
+    changed then.
     """
     ingredients = wanted(site)
+    asked = _asked(site, names)
     with ExitStack() as stack:
         ready: dict[str, Node] = {}
-        for name in _primaries_first(site, names):
+        for name in _with_primaries(site, asked):
             settings = site.firewalls[name]
             checkpoints = stack.enter_context(alone(site.state, name))
             pfsense = stack.enter_context(open_firewall(site, name))
@@ -76,44 +82,65 @@ def nodes(site: Site, names: tuple[str, ...], say: Say) -> Iterator[list[Node]]:
             path = primary.prepared.trial.keytab_path if primary else None
             prepared = prepare(pfsense, settings, ingredients, path)
             unfinished = [one for one in all_of(checkpoints) if not one.finished]
-            if unfinished:
-                recover(pfsense, unfinished[-1], prepared.actual, prepared.proof, say)
+            for one in unfinished:
+                if not mend:
+                    say(f"{name}: an earlier run ({one.id}) was cut off: pfsquid configure finishes or undoes it")
+                    continue
+                recover(pfsense, one, prepared.actual, prepared.facts, prepared.proof, say)
                 prepared = prepare(pfsense, settings, ingredients, path)
-            ready[name] = Node(pfsense, settings, checkpoints, prepared)
-        yield sorted(ready.values(), key=lambda node: node.settings.synced_from is None)
+            ready[name] = Node(pfsense, settings, checkpoints, prepared, ingredients, bool(unfinished) and not mend)
+        yield sorted((ready[name] for name in asked), key=lambda node: node.settings.synced_from is None)
 
 
-def configure(site: Site, node: Node, given: Plan | None, say: Say) -> Checkpoint:
+def configure(node: Node, given: Plan | None, say: Say) -> Checkpoint:
     """Carry out a node's plan, or exactly the `given` one. Raises PfsquidError, RolledBack, LostConnection."""
     prepared = node.prepared
     plan = _checked(given, prepared) if given else prepared.plan
     try:
-        plan = plan.with_secret(wanted(site).keytab)
+        plan = plan.with_secret(node.wanted.keytab)
     except ValueError as exc:
         raise _stale(node.pfsense.name, str(exc)) from exc
-    path = plan.keytab_path
-    trial = replace(prepared.trial, keytab_path=path)
-    proof = prepared.proof
-    if node.settings.synced_from:
-        proof = replace(proof, want="alive" if prepared.facts.pid else "nothing")
-    checkpoint = begin(node.checkpoints, plan)
-    carry_out(node.pfsense, plan, checkpoint, prepared.actual, prepared.facts, trial, proof, say)
-    earlier = [one.plan.keytab_path for one in all_of(node.checkpoints)[-3:]]
-    clean_keytabs(node.pfsense, prepared.facts, (path, *earlier))
+    checkpoint = begin(node.checkpoints, plan, bool(prepared.facts.pid))
+    _carry_out(node, plan, checkpoint, replace(prepared.trial, keytab_path=plan.keytab_path), prepared.proof, say)
     return checkpoint
+
+
+def tidy(node: Node, live: str) -> None:
+    """Remove our keytabs but the `live` one and that which the last step back would need."""
+    done = [one.plan for one in all_of(node.checkpoints) if one.stage == DONE]
+    former = [keytab_of(change.before) for change in done[-1].changes if change.resource == BEFORE_AUTH] if done else []
+    clean_keytabs(node.pfsense, node.prepared.facts, (live, *filter(None, former)))
 
 
 def rollback(node: Node, name: str | None, ask: Callable[[Plan, list[str]], bool], say: Say) -> bool:
     """Take a checkpoint back; False where the user did not want to, or there is nothing to do."""
     checkpoint = named(node.checkpoints, name)
-    undo, left = reversal(checkpoint.plan, node.prepared.actual)
-    if not undo.changes or not ask(undo, left):
+    undoing, left = reversal(checkpoint.plan, node.prepared.actual)
+    trial = trial_of(undoing, node.prepared.actual)
+    if not ask(undoing, left):
         return False
-    want = "alive" if node.prepared.facts.pid else "nothing"
-    proof = Proof(node.prepared.proof.address, _port_after(undo, node.prepared.proof.port), want)
-    again = begin(node.checkpoints, undo)
-    carry_out(node.pfsense, undo, again, node.prepared.actual, node.prepared.facts, None, proof, say)
+    port = _port_after(undoing, node.prepared.proof.port)
+    proof = replace(node.prepared.proof, port=port)
+    if trial is None:
+        proof = replace(proof, want="alive" if node.prepared.facts.pid else "nothing")
+    again = begin(node.checkpoints, undoing, bool(node.prepared.facts.pid))
+    _carry_out(node, undoing, again, trial, proof, say)
     return True
+
+
+def _carry_out(node: Node, plan: Plan, checkpoint: Checkpoint, trial: Trial | None, proof: Proof, say: Say) -> None:
+    """Carry a plan out; where the firewall's PHP died of it and there is still a connection, undo it at once."""
+    pfsense, prepared = node.pfsense, node.prepared
+    try:
+        carry_out(pfsense, plan, checkpoint, prepared.actual, prepared.facts, trial, proof, say)
+    except PfsquidError as exc:
+        if checkpoint.finished or not pfsense.connected:
+            raise
+        say(f"{exc.message}; undoing it")
+        actual, facts = look(pfsense, node.wanted)
+        if undo(pfsense, checkpoint, actual, facts, proof):
+            raise RolledBack(f"{exc.message}\nput back: the proxy serves as before", *exc.next) from exc
+        raise PfsquidError(f"{exc.message}\nnothing was changed: the proxy serves as before", *exc.next) from exc
 
 
 @contextmanager
@@ -143,7 +170,8 @@ def open_firewall(site: Site, name: str) -> Iterator[Pfsense]:
         yield Pfsense(connected, sudo=settings.user not in ROOT)
 
 
-def _primaries_first(site: Site, names: tuple[str, ...]) -> list[str]:
+def _asked(site: Site, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The firewalls to work on: those named, with the second nodes of theirs; all where none is named."""
     if not site.firewalls:
         raise WrongUse("the configuration names no firewall", "pfsquid init", "firewalls: in pfsquid.yaml")
     for name in names:
@@ -152,13 +180,21 @@ def _primaries_first(site: Site, names: tuple[str, ...]) -> list[str]:
                 f"there is no firewall {name!r} in the configuration", f"one of: {', '.join(site.firewalls)}"
             )
     for name, settings in site.firewalls.items():
-        if settings.synced_from and settings.synced_from not in site.firewalls:
+        primary = site.firewalls.get(settings.synced_from or name)
+        if primary is None or (settings.synced_from and primary.synced_from):
             raise WrongUse(
-                f"firewalls.{name}.synced_from: there is no firewall {settings.synced_from!r}",
-                "name one that is listed",
+                f"firewalls.{name}.synced_from: {settings.synced_from!r} is no firewall that settings come from",
+                "name one that is listed, and has no synced_from itself",
             )
-    asked = names or tuple(site.firewalls)
-    return sorted(asked, key=lambda name: site.firewalls[name].synced_from is not None)
+    return tuple(
+        name for name, settings in site.firewalls.items() if not names or {name, settings.synced_from} & set(names)
+    )
+
+
+def _with_primaries(site: Site, asked: tuple[str, ...]) -> list[str]:
+    """Those asked for and the first nodes of theirs, which say where a keytab lies; first nodes first."""
+    primaries = [site.firewalls[name].synced_from or name for name in asked]
+    return list(dict.fromkeys([*primaries, *asked]))
 
 
 def _checked(given: Plan, prepared: Prepared) -> Plan:
@@ -183,6 +219,3 @@ def _port_after(undo: Plan, port: int) -> int:
         if change.kind != FILE and change.resource.endswith("/proxy_port"):
             return int(change.after or 3128)
     return port
-
-
-__all__ = ["LostConnection", "RolledBack", "Site", "configure", "nodes", "open_firewall", "rollback", "wanted"]

@@ -15,6 +15,7 @@ from typing import Any
 import jinja2
 
 from collectors.squid.logformat import FORMATS
+from pfsquid.errors import PfsquidError
 from pfsquid.settings import DnsSettings, KerberosSettings, ProxySettings
 
 BEGIN = "# >>> pfsquid: managed block; change pfsquid.yaml instead"
@@ -130,13 +131,13 @@ def _overrides(kerberos: KerberosSettings, dns: DnsSettings | None) -> dict[str,
 def with_block(field: str, block: str | None) -> str:
     """The field "Custom Options (Before Auth)" with `block` in the place of the managed one, or at its end.
 
-    field: as in config.xml, base64 of lines. All other lines stay byte for byte. None takes the block out.
+    field: as in config.xml, base64 of lines. All other lines stay byte for byte. None takes the block out. Raises
+    PfsquidError where the marks do not tell which lines are ours.
     """
     text = decoded(field)
-    begin = text.find(BEGIN)
-    end = text.find(END, begin) if begin >= 0 else -1
+    begin, end = _marks(text)
     wanted = "" if block is None else block.replace("\n", "\r\n")
-    if begin >= 0 and end >= 0:
+    if begin >= 0:
         after = end + len(END)
         if block is None:
             after = after + 2 if text.startswith("\r\n", after) else after
@@ -150,9 +151,19 @@ def with_block(field: str, block: str | None) -> str:
 def block_in(field: str) -> str | None:
     """The managed block as it stands in the field, or None. A hand edit of it shows here."""
     text = decoded(field)
-    begin = text.find(BEGIN)
-    end = text.find(END, begin) if begin >= 0 else -1
-    return None if end < 0 else text[begin : end + len(END)].replace("\r\n", "\n")
+    begin, end = _marks(text)
+    return None if begin < 0 else text[begin : end + len(END)].replace("\r\n", "\n")
+
+
+def _marks(text: str) -> tuple[int, int]:
+    """Where the block's first and last line begin; -1, -1 where there is none."""
+    begin, end = text.find(BEGIN), text.find(END)
+    if text.count(BEGIN) == text.count(END) == (begin >= 0) and begin <= end:
+        return begin, end
+    raise PfsquidError(
+        'the marks around pfsquid\'s block in "Custom Options (Before Auth)" are damaged, or there are two blocks',
+        f"Services > Squid Proxy Server > General: take out all lines of pfsquid, with `{BEGIN}` and `{END}`",
+    )
 
 
 def with_overrides(entries: list[dict[str, Any]], wanted: dict[str, tuple[str, ...]]) -> list[dict[str, Any]]:

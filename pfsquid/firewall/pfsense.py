@@ -4,6 +4,7 @@ strings, no data stands on a command line; what pfSense prints beside the answer
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import secrets
 from dataclasses import dataclass
@@ -12,12 +13,23 @@ from pathlib import Path
 from typing import Any
 
 from pfsquid.errors import PfsquidError
+from pfsquid.firewall.desired import BEGIN, END
 from pfsquid.firewall.plan import Actual, ActualFile
 from pfsquid.firewall.ssh import Connection, LostConnection
 
 # Passes through sh, tcsh and pfSense's menu shell: no `!`, nothing that a shell expands outside of single quotes.
-_PHP = "/usr/local/bin/php -r '$in = json_decode(fgets(STDIN), true); eval(stream_get_contents(STDIN));'"
-_PROGRAMS = Path(__file__).parent / "programs"
+# The digest keeps half a program from running where the connection ends in the middle of it.
+_PHP = (
+    "/usr/local/bin/php -r '$in = json_decode(fgets(STDIN), true); $program = stream_get_contents(STDIN); "
+    'hash_equals(strval($in["sha256"] ?? ""), hash("sha256", $program)) && eval($program . "return true;");\''
+)
+_FOLDER = Path(__file__).parent / "programs"
+_PIECES = {
+    "read": ("prelude", "read"),
+    "stage": ("prelude", "stage"),
+    "apply": ("prelude", "prove", "apply"),
+    "clean": ("prelude", "clean"),
+}
 _EMPTY_SQUID_CONF = (
     "http_port 127.0.0.1:3128\nacl localnet src all\n# Custom options before auth\nhttp_access deny all\n"
 )
@@ -55,13 +67,15 @@ class Pfsense:
         """Run a program of `programs/` with `data`; its answer. Raises PfsquidError, LostConnection."""
         mark = f"@@pfsquid-{secrets.token_hex(8)}:"
         command = f"sudo -n {_PHP}" if self.sudo else _PHP
-        body = json.dumps({**data, "mark": mark}).encode() + b"\n" + _text(program)
+        text = _text(program)
+        asked = {**data, "mark": mark, "sha256": hashlib.sha256(text).hexdigest()}
+        body = json.dumps(asked).encode() + b"\n" + text
         ran = self.connection.run(command, body, seconds)
         for line in ran.out.decode("utf-8", "replace").splitlines():
             if line.startswith(mark):
                 answer: dict[str, Any] = json.loads(line.removeprefix(mark))
                 if answer.get("error"):
-                    raise PfsquidError(f"{self.name}: {answer['error']}", "pfsquid needs pfSense 2.7 or newer")
+                    raise PfsquidError(f"{self.name}: {answer['error']}", answer["next"])
                 return answer
         raise self._no_answer(program, ran.status, ran.out, ran.err)
 
@@ -70,12 +84,20 @@ class Pfsense:
         """The firewall's name in the configuration."""
         return self.connection.target.name
 
+    @property
+    def connected(self) -> bool:
+        """Is the connection still there?"""
+        return bool(self.connection.transport.is_active())
+
     def _no_answer(self, program: str, status: int | None, out: bytes, err: bytes) -> PfsquidError:
         said = (out + b"\n" + err).decode("utf-8", "replace").strip()[-500:]
         user = self.connection.target.user
-        if status is None:
-            return LostConnection(
-                f"{self.name}: {program} was killed, or the connection was lost", "the same command again"
+        if status is None and not self.connected:
+            return LostConnection(f"{self.name}: the connection was lost during {program}", "the same command again")
+        if status is None or 128 < status < 160:  # a shell's way to say by which signal
+            return PfsquidError(
+                f"{self.name}: {program} was killed on the firewall (status {status})",
+                "on the firewall: dmesg | tail    # out of memory?",
             )
         if self.sudo and ("sudo" in said or "password is required" in said):
             return PfsquidError(
@@ -142,8 +164,13 @@ def candidate(live: bytes | None, before: str, after: str) -> bytes:
     text = (live or _EMPTY_SQUID_CONF.encode()).decode("utf-8", "surrogateescape")
     old, new = before.replace("\r\n", "\n").strip("\n"), after.replace("\r\n", "\n").strip("\n")
     plain = text.replace("\r\n", "\n")
-    result = plain.replace(old, new, 1) if old and old in plain else f"{plain}\n{new}\n"
-    return result.encode("utf-8", "surrogateescape")
+    if old and old in plain:
+        return plain.replace(old, new, 1).encode("utf-8", "surrogateescape")
+    # The live file is not of these options: a block of ours in it would count twice beside the new one.
+    begin, end = plain.find(BEGIN), plain.find(END)
+    if 0 <= begin < end:
+        plain = plain[:begin] + plain[end + len(END) :]
+    return f"{plain}\n{new}\n".encode("utf-8", "surrogateescape")
 
 
 def _file(one: dict[str, Any]) -> ActualFile:
@@ -165,4 +192,4 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 @cache
 def _text(program: str) -> bytes:
-    return (_PROGRAMS / "prelude.php").read_bytes() + (_PROGRAMS / f"{program}.php").read_bytes()
+    return b"".join((_FOLDER / f"{piece}.php").read_bytes() for piece in _PIECES[program])

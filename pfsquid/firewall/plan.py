@@ -61,6 +61,7 @@ class Change:
     group: str = ""
     mode: int = 0
     digest: str = ""
+    former: tuple[str, str, int] | None = None  # owner, group and mode of the file that was there
 
 
 @dataclass(frozen=True)
@@ -74,26 +75,39 @@ class Plan:
     keytab_path: str
 
     def to_json(self) -> str:
-        """The plan as text, for `--out` and for a checkpoint; without the content of secrets."""
+        """The plan as text, for `--out` and a checkpoint: without the content of secrets, with a digest of itself."""
         data = asdict(self)
         for change in data["changes"]:
             if change["sensitive"]:
                 change["after"] = None
-        return json.dumps(data, indent=1, sort_keys=True)
+        return json.dumps({"plan": data, "sha256": _digest_of(data)}, indent=1)
 
     @staticmethod
     def from_json(text: str) -> Plan:
-        """Read what `to_json` wrote. Raises ValueError."""
+        """Read what `to_json` wrote. Raises ValueError, also where a byte of it is not as it was written."""
         try:
-            data = json.loads(text)
-            changes = tuple(Change(**change) for change in data.pop("changes"))
+            whole = json.loads(text)
+            data = whole["plan"]
+            if whole["sha256"] != _digest_of(data):
+                raise ValueError("its digest is another: the file was changed or damaged")
+            changes = tuple(_change(change) for change in data.pop("changes"))
             return Plan(changes=changes, **data)
-        except (TypeError, KeyError, AttributeError, json.JSONDecodeError) as exc:
+        except (TypeError, KeyError, AttributeError, ValueError, RecursionError) as exc:
             raise ValueError(f"not a plan: {exc}") from exc
 
     def with_secret(self, content: bytes) -> Plan:
         """The plan with the secret filled in. Raises ValueError where it is not the one that the plan was made with."""
         return replace(self, changes=tuple(_with_secret(change, content) for change in self.changes))
+
+
+def _digest_of(data: dict[str, Any]) -> str:
+    # The order of keys counts: pfSense groups domain overrides by the first key of each.
+    return hashlib.sha256(json.dumps(data).encode()).hexdigest()
+
+
+def _change(data: dict[str, Any]) -> Change:
+    former = data.pop("former")
+    return Change(**data, former=None if former is None else (former[0], former[1], former[2]))
 
 
 def _with_secret(change: Change, content: bytes) -> Change:
@@ -112,6 +126,11 @@ def plan(firewall: str, actual: Actual, wanted: Desired) -> Plan:
     """What must change for `actual` to become `wanted`; no changes where all is as it should be."""
     changes = [*_files(actual, wanted), *_dns(actual, wanted), *_fields(actual, wanted)]
     return Plan(firewall, actual.host_key, base_of(actual), tuple(changes), wanted.keytab_path)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Do two values of a field say the same? Not there and empty do."""
+    return (one or None) == (other or None)
 
 
 def base_of(actual: Actual) -> str:
@@ -140,7 +159,7 @@ def _plain_digest(file: ActualFile) -> str:
 def _fields(actual: Actual, wanted: Desired) -> Iterator[Change]:
     for path, value in wanted.fields.items():
         now = actual.fields.get(path)
-        if (now or "") != value:
+        if not same(now, value):
             yield Change(FIELD, path, "create" if now is None else "update", now, value, then="squid")
     if not wanted.block:  # the other node of a pair gets the fields by synchronisation
         return
@@ -177,6 +196,7 @@ def _file_change(file: WantedFile, action: str, now: ActualFile | None) -> Chang
         owner=file.owner,
         group=file.group,
         mode=file.mode,
+        former=(now.owner, now.group, now.mode) if now else None,
         digest=_salted(file.content, secrets.token_hex(8)) if file.secret else "",
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -53,12 +54,17 @@ def fields_asked(wanted: ProxySettings) -> tuple[str, ...]:
     return tuple(dict.fromkeys((BEFORE_AUTH, INTERFACES, PORT, *package_fields(wanted))))
 
 
+def look(pfsense: Pfsense, wanted: Wanted) -> tuple[Actual, Facts]:
+    """Read the firewall."""
+    return read(pfsense, fields_asked(wanted.proxy), (wanted.kerberos.krb5_conf,), wanted.proxy.helper.path)
+
+
 def prepare(pfsense: Pfsense, settings: FirewallSettings, wanted: Wanted, keytab_path: str | None = None) -> Prepared:
     """Read the firewall and make the plan. keytab_path: as on the other node of a pair, else found or chosen.
 
     Raises PfsquidError where the firewall cannot be configured, with what to do on it first.
     """
-    actual, facts = read(pfsense, fields_asked(wanted.proxy), (wanted.kerberos.krb5_conf,), wanted.proxy.helper.path)
+    actual, facts = look(pfsense, wanted)
     obstacles = list(find_obstacles(facts, wanted.proxy))
     if obstacles:
         raise PfsquidError(
@@ -81,8 +87,12 @@ def prepare(pfsense: Pfsense, settings: FirewallSettings, wanted: Wanted, keytab
         actual,
         facts,
         Trial(wanted.proxy.helper.path, path, spn),
-        Proof(address, wanted.proxy.port or int(actual.fields.get(PORT) or 3128)),
-        tuple(_warnings(facts, actual, wanted)),
+        Proof(
+            address,
+            wanted.proxy.port or int(actual.fields.get(PORT) or 3128),
+            _proof_wanted(settings, wanted, facts, address),
+        ),
+        tuple(_warnings(facts, actual, wanted, address)),
     )
 
 
@@ -125,7 +135,7 @@ def keytab_place(actual: Actual, facts: Facts, keytab: bytes, now: datetime) -> 
         there = actual.files[used[1]]
         if hmac.compare_digest(there.digest, hmac.new(actual.key, keytab, hashlib.sha256).hexdigest()):
             return used[1]
-    return f"{KEYTAB_FOLDER}/pfsquid-{now:%Y%m%dT%H%M%S}.keytab"
+    return f"{KEYTAB_FOLDER}/pfsquid-{now:%Y%m%dT%H%M%S%f}.keytab"
 
 
 def _address(facts: Facts, interfaces: str) -> str | None:
@@ -136,8 +146,23 @@ def _address(facts: Facts, interfaces: str) -> str | None:
     return None
 
 
-def _warnings(facts: Facts, actual: Actual, wanted: Wanted) -> list[str]:
+def _exempt(address: str, wanted: Wanted) -> bool:
+    """Is the firewall itself let through without a ticket? Then its own requests cannot show that others are asked."""
+    return any(ipaddress.ip_address(address) in ipaddress.ip_network(one) for one in wanted.proxy.exempt.sources)
+
+
+def _proof_wanted(settings: FirewallSettings, wanted: Wanted, facts: Facts, address: str) -> str:
+    if settings.synced_from:  # its options come from the other node, after its files
+        return "alive" if facts.pid else "nothing"
+    return "alive" if _exempt(address, wanted) else "negotiate"
+
+
+def _warnings(facts: Facts, actual: Actual, wanted: Wanted, address: str) -> list[str]:
     told = [DEPRECATION]
+    if _exempt(address, wanted):
+        told.append(
+            f"{address} itself is exempt: that others are asked for a ticket cannot be proved from the firewall"
+        )
     if actual.resolver is None and wanted.dns is not None:
         told.append("neither the DNS Resolver nor the Forwarder is on: the domain overrides cannot be set")
     if facts.auth_method in ("local", "radius", "cp"):

@@ -213,11 +213,10 @@ def _password(target: Target, transport: paramiko.Transport) -> None:
 
 def _keys(target: Target) -> Iterator[tuple[str, paramiko.PKey]]:
     if target.identity:
+        passphrase = None if target.passphrase is None else target.passphrase.encode("utf-8")
         try:
-            yield (
-                f"key {target.identity}",
-                paramiko.PKey.from_path(target.identity, target.passphrase),
-            )
+            # The published types say str, the library takes bytes only.
+            yield f"key {target.identity}", paramiko.PKey.from_path(target.identity, passphrase)  # type: ignore[arg-type]
         except FileNotFoundError:
             raise WrongUse(f"{target.name}: there is no key {target.identity}", "ssh-keygen -t ed25519") from None
         except (paramiko.PasswordRequiredException, TypeError):
@@ -225,8 +224,9 @@ def _keys(target: Target) -> Iterator[tuple[str, paramiko.PKey]]:
                 f"{target.name}: the key {target.identity} has a passphrase", "passphrase: env:NAME, or ssh-add"
             ) from None
         except (paramiko.SSHException, paramiko.pkey.UnknownKeyType, ValueError, OSError) as exc:
+            why = f"cannot be read: {exc}" if passphrase is None else "does not open with the passphrase given"
             raise WrongUse(
-                f"{target.name}: the key {target.identity} cannot be read: {exc}", f"ssh-keygen -yf {target.identity}"
+                f"{target.name}: the key {target.identity} {why}", f"ssh-keygen -yf {target.identity}"
             ) from exc
     if target.agent:
         with suppress(paramiko.SSHException):

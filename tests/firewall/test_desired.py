@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from pfsquid.errors import PfsquidError
 from pfsquid.firewall.desired import BEGIN, END, block_in, decoded, encoded, with_block, with_overrides
 from pfsquid.settings import DnsSettings, ExemptSettings, HelperSettings, KerberosSettings, ProxySettings
 from tests.firewall.conftest import KERBEROS, wanted
@@ -103,6 +104,55 @@ def test_a_field_of_any_bytes_survives(raw: bytes) -> None:
     field = base64.b64encode(raw).decode()
     if BEGIN.encode() not in raw:
         assert base64.b64decode(with_block(field, wanted().block)).startswith(raw)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        f"{BEGIN}\r\nacl a src all\r\n# theirs\r\n",
+        f"# theirs\r\n{END}\r\n",
+        f"{END}\r\n# theirs\r\n{BEGIN}\r\n",
+        f"{BEGIN}\r\n{END}\r\n# theirs\r\n{BEGIN}\r\n{END}\r\n",
+    ],
+)
+def test_damaged_marks_are_told_and_no_line_between_them_is_lost(lines: str) -> None:
+    with pytest.raises(PfsquidError, match="are damaged"):
+        with_block(encoded(lines), wanted().block)
+
+
+@settings(derandomize=True, deadline=None, max_examples=100)
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_the_block_comes_and_goes_between_any_lines(before: str, after: str) -> None:
+    field = encoded(f"{before}\r\n{BEGIN}\r\nold\r\n{END}\r\n{after}")
+    with_new = with_block(field, wanted().block)
+    assert block_in(with_new) == wanted().block
+    assert decoded(with_block(with_new, None)) == f"{before}\r\n{after}"
+
+
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(st.text(max_size=30))
+def test_any_accepted_value_is_one_word_or_one_name_and_nothing_more(text: str) -> None:
+    usual = {"realm": "R", "proxy": "p.example", "keytab": "k"}
+    for field in ("realm", "proxy", "krb5_conf", "log", "kdcs"):
+        value: object = (text,) if field == "kdcs" else text
+        try:
+            made = KerberosSettings.model_validate({**usual, field: value})
+        except ValidationError:
+            continue
+        accepted = getattr(made, field)
+        for word in accepted if isinstance(accepted, tuple) else (accepted,):
+            assert not set(word) & set(" \t\r\n\"'`$!#;\\{}()<>|&*?[]=,"), word
+            assert word.isascii()
+
+
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(st.text(max_size=30))
+def test_any_accepted_group_leaves_the_lines_as_they_are(text: str) -> None:
+    try:
+        proxy = ProxySettings(groups=(text,))
+    except ValidationError:
+        return
+    assert len(wanted(proxy).block.splitlines()) == len(wanted(ProxySettings(groups=("Staff",))).block.splitlines())
 
 
 def test_entries_of_other_zones_stay_as_and_where_they_are() -> None:

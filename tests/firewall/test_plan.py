@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from pfsquid.firewall.apply import reversal
 from pfsquid.firewall.desired import BEFORE_AUTH, SQUID, block_in, decoded, encoded
 from pfsquid.firewall.explain import explain
 from pfsquid.firewall.plan import DNS, FILE, Actual, ActualFile, Plan, base_of, plan
+from pfsquid.firewall.undo import reversal
 from pfsquid.settings import ProxySettings
 from tests.firewall.conftest import KEYTAB_PATH, wanted
 
@@ -81,6 +81,22 @@ def test_a_plan_from_a_file_takes_only_the_secret_that_it_was_made_with(stock: A
 def test_a_file_that_is_no_plan_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a plan"):
         Plan.from_json(text)
+
+
+def test_a_plan_from_a_file_is_the_plan_with_every_key_in_its_place(stock: Actual) -> None:
+    made = plan("fw", stock, wanted())
+    again = Plan.from_json(made.to_json()).with_secret(KEYTAB)
+    assert again == made
+    orders = [[list(entry) for entry in change.before] for change in again.changes if change.kind == DNS]
+    assert orders == [[["domain", "ip", "descr", "tls_hostname"]]]
+
+
+def test_a_file_with_one_byte_changed_is_no_plan(stock: Actual) -> None:
+    text = plan("fw", stock, wanted()).to_json()
+    for at in range(0, len(text), 97):
+        if not text[at].isspace():
+            with pytest.raises(ValueError, match="not a plan"):
+                Plan.from_json(text[:at] + ("x" if text[at] != "x" else "y") + text[at + 1 :])
 
 
 def test_the_base_moves_with_the_state(stock: Actual) -> None:

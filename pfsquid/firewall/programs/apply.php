@@ -1,7 +1,12 @@
 // One transaction on the firewall: compare, put files in place, write config.xml once, let pfSense apply it, prove it;
 // and put all of it back where the proof fails, also when PHP dies in the middle or nobody is listening any more.
-// $in: id, changes (kind, resource, before, after, owner, group, mode), description, proof (address, port, want, seconds),
-//      squid (bool), dns (bool), resolver, resume (bool: config.xml is written already, by a run that was cut off).
+// $in: id, changes (kind, resource, action, before, after), description, proof (address, port, want, seconds, block),
+//      squid (bool), dns (bool), resolver, mode: apply, resume (config.xml is written already, by a run that was cut off)
+//      or undo (the former state: there is nothing to go back to when its proof fails).
+function pfsquid_now($change) {
+	return $change['kind'] === 'dns' ? pfsquid_list($change['resource']) : pfsquid_get($change['resource']);
+}
+
 function pfsquid_same($one, $other) {
 	$empty = array(null, '', array());
 	return $one === $other || (in_array($one, $empty, true) && in_array($other, $empty, true));
@@ -10,61 +15,80 @@ function pfsquid_same($one, $other) {
 function pfsquid_differing($changes, $side) {
 	$differing = array();
 	foreach ($changes as $change) {
-		if ($change['kind'] !== 'file' && !pfsquid_same(pfsquid_get($change['resource']), $change[$side])) {
+		if ($change['kind'] !== 'file' && !pfsquid_same(pfsquid_now($change), $change[$side])) {
 			$differing[] = $change['resource'];
 		}
 	}
 	return $differing;
 }
 
-function pfsquid_write($changes, $side, $description) {
-	$touched = 0;
+// Write one side of those changes whose field holds the other one; what somebody else wrote meanwhile stays.
+function pfsquid_write($changes, $from, $to, $description) {
+	global $pfsquid_written;
+	$mine = array();
+	pfsquid_fresh();
 	foreach ($changes as $change) {
-		if ($change['kind'] === 'file' || pfsquid_same(pfsquid_get($change['resource']), $change[$side])) {
+		if ($change['kind'] === 'file' || !pfsquid_same(pfsquid_now($change), $change[$from])) {
 			continue;
 		}
-		$touched++;
-		if ($change[$side] === null) {
+		if (pfsquid_same($change[$from], $change[$to])) {
+			continue;
+		}
+		$mine[] = $change;
+		if ($change[$to] === null) {
 			config_del_path($change['resource']);
 		} else {
-			config_set_path($change['resource'], $change[$side]);
+			config_set_path($change['resource'], $change[$to]);
 		}
 	}
-	if ($touched === 0) {
+	if (!$mine) {
 		return '';
 	}
+	$pfsquid_written = true;
 	$written = write_config($description);
 	if ($written === -1 || $written === false) {
-		return 'config.xml cannot be written';
+		$pfsquid_written = false;
+		$free = intval(@disk_free_space('/cf/conf'));
+		return "config.xml cannot be written ($free bytes are free in /cf/conf)";
 	}
 	pfsquid_fresh();
-	$differing = pfsquid_differing($changes, $side);
+	$differing = pfsquid_differing($mine, $to);
 	return $differing ? 'somebody else wrote config.xml at the same moment: ' . implode(', ', $differing) : '';
 }
 
+// The former file stays beside the new one until all is proved: to go back needs no room on the disk.
 function pfsquid_place($changes, $id) {
 	foreach ($changes as $change) {
-		if ($change['kind'] === 'file' && $change['action'] === 'delete') {
-			@unlink($change['resource']);
-		} elseif ($change['kind'] === 'file' && is_file($change['resource'] . '.' . $id)) {
-			if (!@rename($change['resource'] . '.' . $id, $change['resource'])) {
-				return "{$change['resource']} cannot be put in place";
-			}
+		$path = $change['resource'];
+		$new = "$path.$id";
+		if ($change['kind'] !== 'file' || ($change['action'] !== 'delete' && !is_file($new))) {
+			continue;
+		}
+		if ($change['action'] === 'delete') {
+			$placed = !is_file($path) || @rename($path, "$new.old");
+		} else {
+			$kept = !is_file($path) || is_file("$new.old") || @link($path, "$new.old");
+			$placed = $kept && @rename($new, $path);
+		}
+		if (!$placed) {
+			return "$path cannot be put in place";
 		}
 	}
 	return '';
 }
 
-function pfsquid_files_back($changes) {
+function pfsquid_files_back($changes, $id) {
 	foreach ($changes as $change) {
-		if ($change['kind'] !== 'file') {
-			continue;
+		if ($change['kind'] === 'file' && is_file("{$change['resource']}.$id.old")) {
+			@rename("{$change['resource']}.$id.old", $change['resource']);
 		}
-		if ($change['before'] !== null) {
-			@file_put_contents($change['resource'], base64_decode($change['before']));
-			@chmod($change['resource'], $change['mode']);
-		} elseif ($change['action'] === 'create') {
-			@unlink($change['resource']);
+	}
+}
+
+function pfsquid_forget($changes, $id) {
+	foreach ($changes as $change) {
+		if ($change['kind'] === 'file') {
+			@unlink("{$change['resource']}.$id.old");
 		}
 	}
 }
@@ -94,84 +118,58 @@ function pfsquid_let_it_apply($in) {
 	}
 }
 
-// want: negotiate (407 with Negotiate, before and after a token that is none), alive (answers at all), nothing.
-function pfsquid_prove($proof) {
-	if ($proof['want'] === 'nothing') {
-		return '';
-	}
-	$until = microtime(true) + $proof['seconds'];
-	do {
-		$problem = pfsquid_look($proof);
-		if ($problem === '') {
-			return '';
-		}
-		usleep(300000);
-	} while (microtime(true) < $until);
-	return $problem;
-}
-
-function pfsquid_look($proof) {
-	$pid = pfsquid_pid();
-	if (!$pid) {
-		return 'Squid does not run';
-	}
-	$plain = pfsquid_request($proof['address'], $proof['port'], '');
-	if ($proof['want'] === 'alive') {
-		return $plain['status'] ? '' : "Squid does not answer on {$proof['address']}:{$proof['port']}: {$plain['error']}";
-	}
-	if ($plain['status'] !== 407 || !in_array('Negotiate', $plain['schemes'], true)) {
-		return "a request without a ticket got {$plain['status']} (" . implode(', ', $plain['schemes']) . ") where 407 Negotiate was due";
-	}
-	// A helper that dies at its first token takes all of Squid with it, a moment later.
-	$token = 'Proxy-Authorization: Negotiate ' . base64_encode(str_repeat('pfsquid', 8)) . "\r\n";
-	for ($try = 0; $try < 3; $try++) {
-		$answer = pfsquid_request($proof['address'], $proof['port'], $token);
-		if ($answer['status'] !== 407) {
-			return "a request with a token that is none got {$answer['status']} where 407 was due: the helper does not work";
-		}
-		usleep(200000);
-	}
-	return pfsquid_pid() === $pid ? '' : 'Squid was started anew in the middle of the proof: its helpers crash';
-}
-
+// The state before this transaction, and nothing of what others did meanwhile. A keytab goes last: until Squid runs
+// with the former settings, its helpers may still ask for the new one.
 function pfsquid_back($why) {
-	global $in, $pfsquid_stage;
-	$stage = $pfsquid_stage;
+	global $in, $pfsquid_stage, $pfsquid_written;
+	$reached = $pfsquid_stage;
+	$touched = $pfsquid_written;
 	$pfsquid_stage = 'done';
-	pfsquid_fresh();
-	pfsquid_files_back($in['changes']);
-	$problem = pfsquid_write($in['changes'], 'before', $in['description'] . ': put back');
-	if ($stage === 'applied') {
+	$problem = '';
+	try {
+		$problem = pfsquid_write($in['changes'], 'after', 'before', $in['description'] . ': put back');
+	} catch (Throwable $error) {
+		$problem = 'config.xml could not be put back: ' . $error->getMessage();
+	}
+	pfsquid_files_back($in['changes'], $in['id']);
+	if ($reached === 'applying') {
 		try {
 			pfsquid_let_it_apply($in);
 		} catch (Throwable $error) {
 			$problem = $problem ?: 'pfSense could not apply the former settings: ' . $error->getMessage();
 		}
 	}
+	foreach ($in['changes'] as $change) {
+		if (!$problem && $change['kind'] === 'file' && $change['action'] === 'create') {
+			@unlink($change['resource']);
+		}
+	}
 	$proof = $in['proof'];
 	$proof['want'] = $in['was_alive'] ? 'alive' : 'nothing';
+	$proof['block'] = '';
 	$problem = $problem ?: pfsquid_prove($proof);
-	pfsquid_answer(array('result' => 'rolled back', 'problem' => $why, 'after' => $problem, 'log' => pfsquid_cache_log()));
-}
-
-function pfsquid_cache_log() {
-	$log = @file_get_contents('/var/squid/logs/cache.log', false, null, max(0, intval(@filesize('/var/squid/logs/cache.log')) - 8192));
-	$lines = preg_grep('/FATAL|ERROR|WARNING|Bungled/', explode("\n", strval($log)));
-	return preg_replace('#(Negotiate|Basic|token=|YR|KK) *[A-Za-z0-9+/=]{8,}#', '$1 …', array_slice(array_values($lines), -8));
+	$result = $touched || $reached === 'applying' ? 'rolled back' : 'refused';
+	pfsquid_answer(array('result' => $result, 'problem' => $why, 'after' => $problem, 'log' => pfsquid_cache_log()));
 }
 
 function pfsquid_last_rites() {
-	global $pfsquid_stage;
-	if ($pfsquid_stage !== 'begun' && $pfsquid_stage !== 'done') {
+	global $in, $pfsquid_stage;
+	if ($in['mode'] !== 'undo' && !in_array($pfsquid_stage, array('begun', 'done'), true)) {
 		$error = error_get_last();
 		pfsquid_back('PHP died: ' . ($error ? $error['message'] : 'exit'));
 	}
 }
 
 $pfsquid_stage = 'begun';
-$in['was_alive'] = pfsquid_pid() > 0;
+$pfsquid_written = false;
 register_shutdown_function('pfsquid_last_rites');
-$differing = pfsquid_differing($in['changes'], $in['resume'] ? 'after' : 'before');
+if (!pfsquid_alone(LOCK_EX, 60)) {
+	$pfsquid_stage = 'done';
+	pfsquid_answer(array('result' => 'refused', 'problem' => 'another pfsquid is at work on this firewall', 'after' => ''));
+	exit(0);
+}
+$in['was_alive'] = pfsquid_pid() > 0;
+$differing = pfsquid_differing($in['changes'], $in['mode'] === 'resume' ? 'after' : 'before');
 if ($differing) {
 	$pfsquid_stage = 'done';
 	pfsquid_answer(array('result' => 'stale', 'problem' => implode(', ', $differing)));
@@ -181,20 +179,20 @@ try {
 	$pfsquid_stage = 'placing';
 	$problem = pfsquid_place($in['changes'], $in['id']);
 	if (!$problem) {
-		$pfsquid_stage = 'writing';
-		$problem = pfsquid_write($in['changes'], 'after', $in['description']);
+		$problem = pfsquid_write($in['changes'], 'before', 'after', $in['description']);
 	}
 	if (!$problem) {
-		$pfsquid_stage = 'applied';
+		$pfsquid_stage = 'applying';
 		pfsquid_let_it_apply($in);
 		$problem = pfsquid_prove($in['proof']);
 	}
 } catch (Throwable $error) {
 	$problem = 'pfSense failed: ' . $error->getMessage();
 }
-if ($problem) {
+if ($problem && $in['mode'] !== 'undo') {
 	pfsquid_back($problem);
 	exit(0);
 }
 $pfsquid_stage = 'done';
-pfsquid_answer(array('result' => 'applied', 'problem' => ''));
+pfsquid_forget($in['changes'], $in['id']);
+pfsquid_answer(array('result' => 'applied', 'problem' => '', 'after' => $problem));

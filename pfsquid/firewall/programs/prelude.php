@@ -2,6 +2,7 @@
 // Keeps to what releases 2.7, 2.8 and 2.9 have in common, and asks for the rest by function_exists.
 error_reporting(E_ERROR | E_PARSE | E_CORE_ERROR | E_COMPILE_ERROR | E_RECOVERABLE_ERROR);
 ini_set('display_errors', '0');
+ini_set('zend.exception_ignore_args', '1'); // a trace of calls would show the first bytes of a keytab
 ignore_user_abort(true);
 set_time_limit(0);
 umask(077);
@@ -40,6 +41,31 @@ function pfsquid_get($path) {
 	return $value === array() ? null : $value;
 }
 
+// An empty tag makes an entry of a list that is no entry.
+function pfsquid_list($path) {
+	$list = config_get_path($path, array());
+	return is_array($list) ? array_values(array_filter($list, 'is_array')) : array();
+}
+
+// One transaction at a time on this firewall, whoever asks from wherever; who reads waits for its end. The mode `e` keeps
+// Squid, which a transaction may start, from holding the lock for ever.
+function pfsquid_alone($how, $seconds) {
+	global $pfsquid_lock;
+	$pfsquid_lock = @fopen('/var/run/pfsquid.lock', $how === LOCK_SH ? 're' : 'ce');
+	if (!$pfsquid_lock) {
+		return $how === LOCK_SH; // nobody ever was here
+	}
+	$until = microtime(true) + $seconds;
+	while (!flock($pfsquid_lock, $how | LOCK_NB)) {
+		if (microtime(true) > $until) {
+			return false;
+		}
+		usleep(100000);
+	}
+	pfsquid_fresh();
+	return true;
+}
+
 function pfsquid_file($path, $key, $with_content) {
 	clearstatcache();
 	if (!is_file($path)) {
@@ -61,6 +87,16 @@ function pfsquid_file($path, $key, $with_content) {
 function pfsquid_pid() {
 	$pid = intval(@file_get_contents('/var/run/squid/squid.pid'));
 	return $pid > 1 && posix_kill($pid, 0) ? $pid : 0;
+}
+
+// What Squid's own parser says against a configuration; '' where it takes it.
+function pfsquid_parse($path) {
+	exec('/usr/local/sbin/squid -k parse -f ' . escapeshellarg($path) . ' 2>&1', $said, $status);
+	$bad = preg_grep('/FATAL|Bungled/', $said);
+	if ($status === 0 && !$bad) {
+		return '';
+	}
+	return 'Squid refuses the configuration: ' . substr(implode(' | ', $bad ?: array_slice($said, -3)), 0, 600);
 }
 
 // One request through the proxy's LAN address: never 127.0.0.1, which Squid lets through before any question.
@@ -87,7 +123,7 @@ function pfsquid_request($address, $port, $header) {
 }
 
 if (!function_exists('config_get_path')) {
-	pfsquid_answer(array('error' => 'this release of pfSense is older than 2.7'));
+	pfsquid_answer(array('error' => 'this release of pfSense is older than 2.7', 'next' => 'update pfSense'));
 	exit(0);
 }
 pfsquid_fresh();

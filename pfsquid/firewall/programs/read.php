@@ -1,5 +1,9 @@
 // The actual state: what pfsquid touches, and what it must know to touch it safely. Writes nothing.
 // $in: key (for digests), fields (paths), files (paths), secret_files (paths whose content is not sent).
+if (!pfsquid_alone(LOCK_SH, 45)) {
+	pfsquid_answer(array('error' => 'another pfsquid is at work on this firewall', 'next' => 'the same command in a minute'));
+	exit(0);
+}
 $answer = array(
 	'release' => trim(@file_get_contents('/etc/version')),
 	'php' => PHP_VERSION,
@@ -32,8 +36,7 @@ foreach (array_merge($in['secret_files'], glob('/usr/local/etc/squid/pfsquid-*.k
 foreach (array('unbound', 'dnsmasq') as $resolver) {
 	if (config_get_path("$resolver/enable", null) !== null) {
 		$answer['resolver'] = $resolver;
-		$list = config_get_path("$resolver/domainoverrides", array());
-		$answer['overrides'] = is_array($list) ? array_values($list) : array();
+		$answer['overrides'] = pfsquid_list("$resolver/domainoverrides");
 		break;
 	}
 }

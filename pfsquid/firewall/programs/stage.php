@@ -19,7 +19,7 @@ function pfsquid_stage($file, $id) {
 }
 
 // Once this process has become Squid's user, there is no way back: the last thing that it does.
-function pfsquid_try_helper($helper, $keytab, $spn) {
+function pfsquid_try_helper($helper, $keytab, $spn, $files, $id) {
 	$user = posix_getpwnam('squid');
 	$group = posix_getgrnam('proxy');
 	if (!$user || !$group) {
@@ -40,7 +40,16 @@ function pfsquid_try_helper($helper, $keytab, $spn) {
 	}
 	$pipes = array();
 	$spec = array(array('pipe', 'r'), array('pipe', 'w'), array('pipe', 'w'));
-	$process = proc_open(array($helper, '-k', $keytab, '-s', $spn, '-t', 'none'), $spec, $pipes, '/');
+	// Where MIT Kerberos looks, with the staged file in the place of the one that it will replace.
+	$confs = array('/etc/krb5.conf', '/usr/local/etc/krb5.conf');
+	foreach ($files as $file) {
+		$at = array_search($file['path'], $confs, true);
+		if ($at !== false) {
+			$confs[$at] = "{$file['path']}.$id";
+		}
+	}
+	$command = array($helper, '-k', $keytab, '-s', $spn, '-t', 'none');
+	$process = proc_open($command, $spec, $pipes, '/', array('KRB5_CONFIG' => implode(':', $confs)));
 	if (!is_resource($process)) {
 		return "the helper $helper cannot be started";
 	}
@@ -59,22 +68,20 @@ $problem = '';
 foreach ($in['files'] as $file) {
 	$problem = $problem ?: pfsquid_stage($file, $in['id']);
 }
-$parsed = array();
 if (!$problem && $in['candidate'] !== null) {
-	$candidate = '/usr/local/etc/squid/pfsquid-candidate.conf';
+	$candidate = "/usr/local/etc/squid/squid.conf.{$in['id']}";
 	$text = base64_decode($in['candidate']);
 	if (@file_put_contents($candidate, $text) !== strlen($text)) {
 		$problem = 'the candidate squid.conf cannot be written: no space left';
 	} else {
-		exec('/usr/local/sbin/squid -k parse -f /usr/local/etc/squid/pfsquid-candidate.conf 2>&1', $parsed, $status);
-		$bad = preg_grep('/FATAL|Bungled/', $parsed);
-		if ($status !== 0 || $bad) {
-			$problem = 'Squid refuses the configuration: ' . substr(implode(' | ', $bad ?: array_slice($parsed, -3)), 0, 600);
+		$problem = pfsquid_parse($candidate);
+		if ($problem && pfsquid_parse('/usr/local/etc/squid/squid.conf')) {
+			$problem .= ' | the one that lies there now is refused, too: Squid will not start again with it';
 		}
 	}
 	@unlink($candidate);
 }
 if (!$problem && $in['keytab'] !== null) {
-	$problem = pfsquid_try_helper($in['helper'], $in['keytab'], $in['spn']);
+	$problem = pfsquid_try_helper($in['helper'], $in['keytab'], $in['spn'], $in['files'], $in['id']);
 }
 pfsquid_answer(array('problem' => $problem));

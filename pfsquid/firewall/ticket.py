@@ -1,0 +1,62 @@
+"""A request through the proxy with the caller's own ticket, from this machine: the proof that people get through.
+
+Done by curl with the system's Kerberos, where both are there and somebody has a ticket; else it is not known. The host
+that is asked for does not exist: what comes back once the proxy has let the request in is its error page.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from enum import StrEnum
+
+_HOST = "http://pfsquid-proof.invalid/"
+_SECONDS = 20
+
+
+class Passage(StrEnum):
+    """Did a request with a ticket get through?"""
+
+    PASSED = "passed"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """What became of the request; detail: a sentence."""
+
+    passage: Passage
+    detail: str
+
+
+def try_ticket(proxy: str, port: int) -> Ticket:
+    """Ask the proxy, by the name that browsers use, with the ticket of whoever runs this."""
+    curl, klist = shutil.which("curl"), shutil.which("klist")
+    if not curl or "SPNEGO" not in _said(curl, "--version")[1]:
+        return Ticket(Passage.UNKNOWN, "there is no curl with Kerberos on this machine")
+    if not klist or _said(klist, "-s")[0] != 0:
+        return Ticket(Passage.UNKNOWN, "nobody has a ticket here: kinit, to have that proved, too")
+    status, code = _said(
+        curl, "--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--max-time", str(_SECONDS),
+        "--proxy-negotiate", "--proxy-user", ":", "--proxy", f"http://{proxy}:{port}", _HOST,
+    )  # fmt: skip
+    return judge(status, code, proxy, port)
+
+
+def judge(status: int, code: str, proxy: str, port: int) -> Ticket:
+    """What curl's exit status and the HTTP status mean. Pure."""
+    if code == "407":
+        return Ticket(Passage.REFUSED, f"{proxy}:{port} answered 407 to a request with a ticket")
+    if status == 0 and code.isdigit() and int(code) > 0:
+        return Ticket(Passage.PASSED, f"a request with a ticket got through {proxy}:{port}")
+    return Ticket(Passage.UNKNOWN, f"{proxy}:{port} cannot be reached from this machine (curl {status})")
+
+
+def _said(*words: str) -> tuple[int, str]:
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=_SECONDS + 10)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return 1, ""
+    return done.returncode, done.stdout.strip()
