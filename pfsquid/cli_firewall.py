@@ -14,8 +14,10 @@ from pfsquid.cli_options import ConfigOption, DebugOption, JsonOption
 from pfsquid.errors import ExitCode, PfsquidError, WrongUse
 
 if TYPE_CHECKING:
+    from pfsquid.config import Config
     from pfsquid.firewall.configure import Node, Site
     from pfsquid.firewall.plan import Plan
+    from pfsquid.settings import ProxySettings
 
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
@@ -165,12 +167,27 @@ def _site(config: Path | None) -> Site:
     return Site(
         settings.firewalls,
         settings.kerberos,
-        settings.proxy,
+        _with_apps(settings),
         settings.dns,
         path.absolute().parent,
         templates(),
         state_folder(os.environ),
     )
+
+
+def _with_apps(settings: Config) -> ProxySettings:
+    """The proxy's settings, with the domains of exempt apps among the exempt sites."""
+    exempt = settings.proxy.exempt
+    if not exempt.apps:
+        return settings.proxy
+    from pfsquid.discovery.answer import domains_of
+    from pfsquid.discovery.apps import load
+    from pfsquid.resources import configs
+
+    catalogue = load((configs() / "apps", *settings.apps.folders))
+    domains = [f".{domain}" for name in exempt.apps for domain in domains_of(name, catalogue, "proxy.exempt.apps")]
+    sites = tuple(dict.fromkeys((*exempt.sites, *domains)))
+    return settings.proxy.model_copy(update={"exempt": exempt.model_copy(update={"sites": sites})})
 
 
 def _one_firewall(site: Site, name: str | None) -> str:

@@ -140,6 +140,7 @@ class ExemptSettings(Section):
 
     sites: tuple[Site, ...] = ()
     sources: tuple[Network, ...] = ()
+    apps: tuple[str, ...] = ()
 
 
 class ProxySettings(Section):

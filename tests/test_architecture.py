@@ -26,7 +26,7 @@ MAY: dict[str, set[str]] = {
     "": set(),
     "__main__": {"cli"},
     "cli": {"", "views", "cli_firewall", "cli_options", "demo", "dashboard", "service"} | MIDDLE | CONFIGURED,
-    "cli_firewall": {"views", "cli_options", "firewall", "kerberos"} | CONFIGURED,
+    "cli_firewall": {"views", "cli_options", "discovery", "firewall", "kerberos"} | CONFIGURED,
     "cli_options": {"views"},
     "service": {"", "views"} | MIDDLE | CONFIGURED,
     "demo": {"", "views"} | MIDDLE | CONFIGURED,

@@ -85,6 +85,11 @@ def _values(asked: Question, given: Iterable[str]) -> dict[str, str]:
     return values
 
 
+def domains_of(name: str, catalogue: Catalogue, where: str) -> tuple[str, ...]:
+    """The domains of an app named by id or name. where: the key that names it. Raises WrongUse with the nearest."""
+    return catalogue.apps[_app(name, catalogue, where)].domains
+
+
 def _app(name: str, catalogue: Catalogue, where: str) -> str:
     """The id of an app named by id or name. Raises WrongUse with the nearest ones."""
     if name in catalogue.apps:

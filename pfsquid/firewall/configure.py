@@ -9,12 +9,13 @@ from pathlib import Path
 
 from pfsquid.errors import PfsquidError, WrongUse
 from pfsquid.firewall.apply import Proof, RolledBack, Say, Trial, carry_out, clean_keytabs
-from pfsquid.firewall.checkpoint import DONE, Checkpoint, all_of, alone, begin, named
+from pfsquid.firewall.checkpoint import DONE, UNDONE, Checkpoint, all_of, alone, begin, named
 from pfsquid.firewall.desired import BEFORE_AUTH
 from pfsquid.firewall.pfsense import Pfsense
 from pfsquid.firewall.plan import FILE, Plan, base_of
 from pfsquid.firewall.prepare import Prepared, Wanted, look, prepare
 from pfsquid.firewall.ssh import Target, connection
+from pfsquid.firewall.ticket import Passage, try_ticket
 from pfsquid.firewall.undo import keytab_of, recover, reversal, trial_of, undo
 from pfsquid.secrets import resolve
 from pfsquid.settings import DnsSettings, FirewallSettings, KerberosSettings, ProxySettings
@@ -102,7 +103,32 @@ def configure(node: Node, given: Plan | None, say: Say) -> Checkpoint:
         raise _stale(node.pfsense.name, str(exc)) from exc
     checkpoint = begin(node.checkpoints, plan, bool(prepared.facts.pid))
     _carry_out(node, plan, checkpoint, replace(prepared.trial, keytab_path=plan.keytab_path), prepared.proof, say)
+    if node.settings.synced_from is None:
+        _prove_with_ticket(node, plan, checkpoint, say)
     return checkpoint
+
+
+def _prove_with_ticket(node: Node, plan: Plan, checkpoint: Checkpoint, say: Say) -> None:
+    """Where the caller has a ticket, a request with it must get through; else all is taken back. Raises RolledBack."""
+    kerberos, proof = node.wanted.kerberos, node.prepared.proof
+    ticket = try_ticket(kerberos.proxy, proof.port, proof.address, kerberos.realm)
+    say(f"{node.pfsense.name}: {ticket.detail}")
+    if ticket.passage is not Passage.REFUSED:
+        return
+    actual, facts = look(node.pfsense, node.wanted)
+    undoing, _ = reversal(plan, actual)
+    again = begin(node.checkpoints, undoing, bool(facts.pid))
+    alive = replace(
+        proof, port=_port_after(undoing, proof.port), want="alive" if node.prepared.facts.pid else "nothing"
+    )
+    carry_out(node.pfsense, undoing, again, actual, facts, trial_of(undoing, actual), alive, say)
+    for one in (checkpoint, again):
+        one.note(UNDONE)
+    raise RolledBack(
+        f"{node.pfsense.name}: put back: {ticket.detail}\nthe proxy serves as before",
+        f"kvno HTTP/{kerberos.proxy}    # can a ticket for the proxy be had, and is its kvno in the keytab?",
+        "klist -kte KEYTAB",
+    )
 
 
 def tidy(node: Node, live: str) -> None:

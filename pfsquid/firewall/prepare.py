@@ -70,8 +70,9 @@ def prepare(pfsense: Pfsense, settings: FirewallSettings, wanted: Wanted, keytab
         raise PfsquidError(
             "\n".join(f"{pfsense.name}: {what}" for what, _ in obstacles), *(how for _, how in obstacles)
         )
+    proxy, warnings = _for_this_squid(wanted.proxy, facts)
     path = keytab_path or keytab_place(actual, facts, wanted.keytab, datetime.now(UTC))
-    state = desired(wanted.kerberos, wanted.proxy, wanted.dns, wanted.keytab, path, wanted.templates, facts.squid_tls)
+    state = desired(wanted.kerberos, proxy, wanted.dns, wanted.keytab, path, wanted.templates, facts.squid_tls)
     if settings.synced_from:
         state = Desired(state.files, {}, "", state.overrides, path)
     interfaces = wanted.proxy.interface or actual.fields.get(INTERFACES) or "lan"
@@ -92,7 +93,7 @@ def prepare(pfsense: Pfsense, settings: FirewallSettings, wanted: Wanted, keytab
             wanted.proxy.port or int(actual.fields.get(PORT) or 3128),
             _proof_wanted(settings, wanted, facts, address),
         ),
-        tuple(_warnings(facts, actual, wanted, address)),
+        (*_warnings(facts, actual, wanted, address), *warnings),
     )
 
 
@@ -136,6 +137,15 @@ def keytab_place(actual: Actual, facts: Facts, keytab: bytes, now: datetime) -> 
         if hmac.compare_digest(there.digest, hmac.new(actual.key, keytab, hashlib.sha256).hexdigest()):
             return used[1]
     return f"{KEYTAB_FOLDER}/pfsquid-{now:%Y%m%dT%H%M%S%f}.keytab"
+
+
+def _for_this_squid(proxy: ProxySettings, facts: Facts) -> tuple[ProxySettings, tuple[str, ...]]:
+    """The settings without what this release of Squid does not know any more, and what to say of it."""
+    version = re.search(r"Version (\d+)", facts.squid)
+    if not proxy.ipv4_first or version is None or int(version[1]) < 5:
+        return proxy, ()
+    told = f"proxy.ipv4_first is left out: Squid {version[1]} no longer knows it"
+    return proxy.model_copy(update={"ipv4_first": False}), (told,)
 
 
 def _address(facts: Facts, interfaces: str) -> str | None:

@@ -6,7 +6,9 @@ that is asked for does not exist: what comes back once the proxy has let the req
 
 from __future__ import annotations
 
+import re
 import shutil
+import socket
 import subprocess
 from dataclasses import dataclass
 from enum import StrEnum
@@ -31,13 +33,21 @@ class Ticket:
     detail: str
 
 
-def try_ticket(proxy: str, port: int) -> Ticket:
-    """Ask the proxy, by the name that browsers use, with the ticket of whoever runs this."""
+def try_ticket(proxy: str, port: int, address: str, realm: str) -> Ticket:
+    """Ask the proxy, by the name that browsers use, with the ticket of whoever runs this.
+
+    address: of the firewall that is meant; where the name leads elsewhere, nothing is known of this one. A ticket of
+    another realm than `realm` would be refused by rights, and proves nothing either.
+    """
     curl, klist = shutil.which("curl"), shutil.which("klist")
     if not curl or "SPNEGO" not in _said(curl, "--version")[1]:
         return Ticket(Passage.UNKNOWN, "there is no curl with Kerberos on this machine")
     if not klist or _said(klist, "-s")[0] != 0:
         return Ticket(Passage.UNKNOWN, "nobody has a ticket here: kinit, to have that proved, too")
+    if not re.search(rf"^Default principal: .*@{re.escape(realm)}$", _said(klist)[1], re.MULTILINE):
+        return Ticket(Passage.UNKNOWN, f"the ticket here is not of the realm {realm}")
+    if address not in _addresses(proxy, port):
+        return Ticket(Passage.UNKNOWN, f"{proxy} does not lead from here to {address}")
     status, code = _said(
         curl, "--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--max-time", str(_SECONDS),
         "--proxy-negotiate", "--proxy-user", ":", "--proxy", f"http://{proxy}:{port}", _HOST,
@@ -52,6 +62,13 @@ def judge(status: int, code: str, proxy: str, port: int) -> Ticket:
     if status == 0 and code.isdigit() and int(code) > 0:
         return Ticket(Passage.PASSED, f"a request with a ticket got through {proxy}:{port}")
     return Ticket(Passage.UNKNOWN, f"{proxy}:{port} cannot be reached from this machine (curl {status})")
+
+
+def _addresses(proxy: str, port: int) -> set[str]:
+    try:
+        return {str(found[4][0]) for found in socket.getaddrinfo(proxy, port, type=socket.SOCK_STREAM)}
+    except OSError:
+        return set()
 
 
 def _said(*words: str) -> tuple[int, str]:

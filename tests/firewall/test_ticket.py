@@ -29,7 +29,7 @@ def test_only_an_answer_behind_the_proxys_question_is_a_passage(status: int, cod
 
 def test_without_curl_it_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda _: None)
-    assert try_ticket("proxy.lab.example", 3128).passage is Passage.UNKNOWN
+    assert try_ticket("proxy.lab.example", 3128, "10.0.0.1", "LAB.EXAMPLE").passage is Passage.UNKNOWN
 
 
 def test_without_a_ticket_it_is_not_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -37,6 +37,22 @@ def test_without_a_ticket_it_is_not_known(monkeypatch: pytest.MonkeyPatch, tmp_p
         (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
-    told = try_ticket("proxy.lab.example", 3128)
+    told = try_ticket("proxy.lab.example", 3128, "10.0.0.1", "LAB.EXAMPLE")
     assert told.passage is Passage.UNKNOWN
     assert "kinit" in told.detail
+
+
+@pytest.mark.parametrize(
+    ("principal", "told"),
+    [("rick@OTHER.EXAMPLE", "not of the realm"), ("rick@LAB.EXAMPLE", "does not lead from here to 10.0.0.1")],
+)
+def test_a_ticket_or_a_name_of_another_place_proves_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, principal: str, told: str
+) -> None:
+    for name, body in (("curl", "echo Features: SPNEGO"), ("klist", f"echo Default principal: {principal}")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    ticket = try_ticket("localhost", 3128, "10.0.0.1", "LAB.EXAMPLE")
+    assert ticket.passage is Passage.UNKNOWN
+    assert told in ticket.detail

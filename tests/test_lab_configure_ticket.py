@@ -1,0 +1,101 @@
+"""Where the caller has a ticket, `configure` proves that people get through; where they do not, all is put back."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from subprocess import CompletedProcess
+
+import pytest
+import yaml
+
+from tests.lab.fixture import Lab
+from tests.lab.layout import DC, FW, PERSON_PASSWORD, REALM, REPOSITORY, WS
+
+pytestmark = pytest.mark.lab
+
+FOLDER = "/root/desk"
+KEYTAB = f"{FOLDER}/squid.keytab"
+CACHE = f"KRB5CCNAME={FOLDER}/ticket"
+
+
+@pytest.fixture
+def posed(lab: Lab) -> Iterator[Lab]:
+    """A stock 2.8, and on the workstation a configuration, the right keytab and rick's ticket."""
+    lab.exec("ws", ["mkdir", "-p", FOLDER])
+    lab.sh("ws", f"echo '{PERSON_PASSWORD}' | {CACHE} kinit rick.sanchez")  # while names of the domain still resolve
+    lab.pose("2.8")
+    key = next(line for line in lab.known_hosts.read_text().splitlines() if "ssh-ed25519" in line)
+    firewall = {"host": FW.address4, "host_keys": [key.partition(" ")[2]], "identity": "/root/.ssh/id_ed25519"}
+    kerberos = {"realm": REALM, "proxy": FW.fqdn, "keytab": KEYTAB}
+    config = {"firewalls": {"fw": firewall}, "kerberos": kerberos, "dns": {"servers": [DC.address4]}}
+    lab.write("ws", f"{FOLDER}/pfsquid.yaml", yaml.safe_dump(config).encode())
+    lab.write("ws", KEYTAB, lab.read("dc", "/lab/keytabs/squid.keytab"), mode=0o600)
+    yield lab
+    lab.sh("ws", f"rm -rf {FOLDER}")
+    lab.pose(None)
+
+
+def configure(lab: Lab, *words: str) -> CompletedProcess[bytes]:
+    command = ["env", CACHE, f"HOME={FOLDER}", f"PYTHONPATH={REPOSITORY}", sys.executable, "-m", "pfsquid", "configure"]
+    return lab.exec("ws", [*command, "--config", f"{FOLDER}/pfsquid.yaml", *words], timeout=120)
+
+
+def status_of(lab: Lab, *curl: str, url: str = "http://www.dropbox.com/") -> str:
+    proxy = FW.fqdn if curl else FW.address4
+    words = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-x", f"http://{proxy}:3128", *curl, url]
+    return lab.exec("ws", ["env", CACHE, *words]).stdout.decode()
+
+
+def test_a_request_with_the_callers_ticket_is_part_of_the_proof(posed: Lab) -> None:
+    done = configure(posed, "--yes")
+    assert done.returncode == 0, done.stderr
+    assert f"a request with a ticket got through {FW.fqdn}:3128" in done.stderr.decode()
+    assert status_of(posed, "--proxy-negotiate", "-U", ":") == "200"
+    assert status_of(posed) == "407"
+
+
+def test_a_keytab_whose_key_is_not_the_accounts_is_put_back(posed: Lab) -> None:
+    keytab = posed.read("ws", KEYTAB)
+    wrong = bytearray(keytab)
+    # The last bytes of each entry are its key and the 32-bit kvno: spoil the keys, keep all else.
+    at = 2
+    while at + 4 <= len(wrong):
+        size = int.from_bytes(wrong[at : at + 4], "big", signed=True)
+        end = at + 4 + abs(size)
+        for place in range(end - 12, end - 4):
+            wrong[place] ^= 0xFF
+        at = end
+    posed.write("ws", KEYTAB, bytes(wrong), mode=0o600)
+    before = posed.read("fw", "/usr/local/etc/squid/squid.conf")
+    done = configure(posed, "--yes")
+    assert done.returncode == 4, done.stderr
+    told = done.stderr.decode()
+    assert "answered 407 to a request with a ticket" in told
+    assert "the proxy serves as before" in told
+    assert status_of(posed) == "200"
+    assert posed.read("fw", "/usr/local/etc/squid/squid.conf") == before
+
+
+def test_exempt_apps_need_no_ticket_and_the_rest_does(posed: Lab) -> None:
+    config = yaml.safe_load(posed.read("ws", f"{FOLDER}/pfsquid.yaml"))
+    config["proxy"] = {"exempt": {"apps": ["Dropbox"]}, "ipv4_first": True}
+    posed.write("ws", f"{FOLDER}/pfsquid.yaml", yaml.safe_dump(config).encode())
+    done = configure(posed, "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "no longer knows it" in done.stderr.decode()
+    assert status_of(posed) == "200"
+    assert status_of(posed, url="http://chatgpt.com/") == "407"
+    again = configure(posed, "--plan", "--json")
+    assert (again.returncode, json.loads(again.stdout)["rows"]) == (0, [])
+    assert WS.address4.encode() in posed.read("fw", "/var/squid/logs/pfsquid.log")
+
+
+def test_an_unknown_exempt_app_is_told_with_the_nearest(posed: Lab) -> None:
+    config = yaml.safe_load(posed.read("ws", f"{FOLDER}/pfsquid.yaml"))
+    config["proxy"] = {"exempt": {"apps": ["Dropbx"]}}
+    posed.write("ws", f"{FOLDER}/pfsquid.yaml", yaml.safe_dump(config).encode())
+    done = configure(posed, "--plan")
+    assert done.returncode == 2
+    assert "did you mean dropbox" in done.stderr.decode()
