@@ -21,7 +21,7 @@ _REALM = re.compile(r"[A-Z0-9](?:[A-Z0-9-]*[A-Z0-9])?(?:\.[A-Z0-9](?:[A-Z0-9-]*[
 _PIN = re.compile(r"(?:SHA256:[A-Za-z0-9+/]{43}=?|[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}(?: [^\n]*)?)")
 _PATH = re.compile(r"/[A-Za-z0-9._/-]+")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?")
-_GROUP = re.compile(r"[\w.&()-]+(?: [\w.&()-]+)*")
+_SID = re.compile(r"S-1-[0-9]{1,10}(-[0-9]{1,10}){1,15}")
 
 
 def _host(text: str) -> str:
@@ -64,6 +64,13 @@ def _site(text: str) -> str:
     return ("." if text.startswith(".") else "") + _host(text.removeprefix("."))
 
 
+def _sid(text: str) -> str:
+    """The SID of a group ([MS-DTYP] 2.4.2.1, in decimal)."""
+    if not _SID.fullmatch(text) or any(int(part) >= 2**32 for part in text.split("-")[3:]):
+        raise ValueError("must be the SID of a group, such as S-1-5-21-1111-2222-3333-1104")
+    return text
+
+
 def _matching(pattern: re.Pattern[str], what: str) -> AfterValidator:
     def check(text: str) -> str:
         if not pattern.fullmatch(text):
@@ -83,7 +90,7 @@ Realm = Annotated[str, _matching(_REALM, "a realm in capitals, such as LAB.EXAMP
 HostKey = Annotated[str, _matching(_PIN, "a public key (`ssh-ed25519 AAAA…`) or its fingerprint (`SHA256:…`)")]
 RemotePath = Annotated[str, _matching(_PATH, "an absolute path of letters, digits, `.`, `_`, `-` and `/`")]
 UserName = Annotated[str, _matching(_USER, "a user name")]
-GroupName = Annotated[str, _matching(_GROUP, "a group's name of letters, digits, spaces and `_ . & ( ) -`")]
+Sid = Annotated[str, AfterValidator(_sid)]
 FirewallName = Annotated[str, _matching(_USER, "a name of letters, digits, `.`, `_` and `-`")]
 Secret = Annotated[str, AfterValidator(check_reference)]
 Enctype = Literal["aes256-sha1", "aes128-sha1", "rc4-hmac", "des3-cbc-sha1", "des-cbc-crc", "des-cbc-md5"]
@@ -154,7 +161,7 @@ class ProxySettings(Section):
     own_log: bool = True
     helper: HelperSettings = Field(default_factory=HelperSettings)
     exempt: ExemptSettings = Field(default_factory=ExemptSettings)
-    groups: tuple[GroupName, ...] = ()
+    groups: tuple[Sid, ...] = ()
     basic_fallback: bool = False
     blocked: tuple[Site, ...] = ()
 

@@ -99,3 +99,24 @@ def test_an_unknown_exempt_app_is_told_with_the_nearest(posed: Lab) -> None:
     done = configure(posed, "--plan")
     assert done.returncode == 2
     assert "did you mean dropbox" in done.stderr.decode()
+
+
+def test_only_members_get_through_and_others_are_denied_not_asked_again(posed: Lab) -> None:
+    posed.sh("dc", "samba-tool group add 'Proxy Users'; samba-tool group addmembers 'Proxy Users' rick.sanchez")
+    try:
+        shown = posed.sh("dc", "samba-tool group show 'Proxy Users'")
+        sid = next(line.split()[1] for line in shown.splitlines() if line.startswith("objectSid:"))
+        config = yaml.safe_load(posed.read("ws", f"{FOLDER}/pfsquid.yaml"))
+        config["proxy"] = {"groups": [sid], "blocked": [".pastebin.com"]}
+        posed.write("ws", f"{FOLDER}/pfsquid.yaml", yaml.safe_dump(config).encode())
+        assert configure(posed, "--yes").returncode == 0
+        answers = {}
+        for person in ("rick.sanchez", "jerry.smith"):
+            # A ticket tells the groups of the moment at which it was given.
+            posed.sh("ws", f"echo '{PERSON_PASSWORD}' | {CACHE} kinit {person}")
+            answers[person] = status_of(posed, "--proxy-negotiate", "-U", ":")
+        assert answers == {"rick.sanchez": "200", "jerry.smith": "403"}
+        assert status_of(posed) == "407"
+        assert status_of(posed, url="http://www.pastebin.com/") == "403"
+    finally:
+        posed.sh("dc", "samba-tool group delete 'Proxy Users'")

@@ -93,8 +93,7 @@ def desired(
         helper=proxy.helper,
         exempt=proxy.exempt,
         blocked=proxy.blocked,
-        groups=proxy.groups,
-        groups_in_hex=":".join(f"{group.encode('utf-8').hex()}@{kerberos.realm}" for group in proxy.groups),
+        groups=[sid_in_base64(sid) for sid in proxy.groups],
         own_log=proxy.own_log,
         logformat=FORMATS["pfsquid"] if squid_tls else FORMATS["pfsquid"].replace("%ssl::>sni", "-"),
     )
@@ -104,6 +103,13 @@ def desired(
         WantedFile(kerberos.krb5_conf, realm_conf.encode("utf-8"), "root", "wheel", 0o644),
     )
     return Desired(files, package_fields(proxy), block.strip("\n"), _overrides(kerberos, dns), keytab_path)
+
+
+def sid_in_base64(sid: str) -> str:
+    """A SID as the Kerberos helper names a group of the ticket's PAC: its binary form ([MS-DTYP] 2.4.2.2) in base64."""
+    _, revision, authority, *rest = sid.split("-")
+    head = bytes((int(revision), len(rest))) + int(authority).to_bytes(6, "big")
+    return base64.b64encode(head + b"".join(int(part).to_bytes(4, "little") for part in rest)).decode("ascii")
 
 
 def package_fields(proxy: ProxySettings) -> dict[str, str]:
