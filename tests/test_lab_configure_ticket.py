@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from tests.lab.fixture import Lab
-from tests.lab.layout import DC, FW, PERSON_PASSWORD, REALM, REPOSITORY, WS
+from tests.lab.layout import BASE_DN, DC, FW, PERSON_PASSWORD, REALM, REPOSITORY, WS
+from tests.lab.pfsense.squid import resync
 
 pytestmark = pytest.mark.lab
 
@@ -120,3 +121,23 @@ def test_only_members_get_through_and_others_are_denied_not_asked_again(posed: L
         assert status_of(posed, url="http://www.pastebin.com/") == "403"
     finally:
         posed.sh("dc", "samba-tool group delete 'Proxy Users'")
+
+
+def test_who_has_no_ticket_is_asked_for_a_password_where_the_fallback_is_on(posed: Lab) -> None:
+    posed.pose("2.8", auth_method="ldap")
+    # Below the root of the domain: at the root AD refers to other names. These resolve once the overrides are there,
+    # and the package's LDAP helper then follows them without a login ("Operations error").
+    base = f"config_set_path('installedpackages/squidauth/config/0/ldap_basedomain', 'CN=Users,{BASE_DN}');"
+    resync(posed, f"{base} write_config('a test');")
+    config = yaml.safe_load(posed.read("ws", f"{FOLDER}/pfsquid.yaml"))
+    config["proxy"] = {"basic_fallback": True}
+    posed.write("ws", f"{FOLDER}/pfsquid.yaml", yaml.safe_dump(config).encode())
+    done = configure(posed, "--yes")
+    assert done.returncode == 0, done.stderr
+    head = ["curl", "-s", "-o", "/dev/null", "-D", "-", "-x", f"http://{FW.address4}:3128", "http://www.dropbox.com/"]
+    offered = posed.exec("ws", head).stdout.decode()
+    assert "Proxy-Authenticate: Negotiate" in offered
+    assert "Proxy-Authenticate: Basic" in offered
+    assert status_of(posed, "--proxy-negotiate", "-U", ":") == "200"
+    assert status_of(posed, "--proxy-basic", "-U", f"rick.sanchez:{PERSON_PASSWORD}") == "200"
+    assert status_of(posed, "--proxy-basic", "-U", "rick.sanchez:wrong") == "407"

@@ -125,7 +125,8 @@ def reboot(state: Path) -> None:
     """What a boot does to files and services: /var/run, /var/etc and /tmp are wiped, squid.conf is rendered anew and
     Squid started. A Squid that does not start is no error."""
     _must_pose(state)
-    stop = "kill -9 $(pgrep -x squid) 2>/dev/null; rm -rf /run/squid /run/*.dirty /run/pfsquid* /var/etc/* /tmp/*"
+    stop = "kill -9 $(pgrep -x squid) 2>/dev/null; rm -rf /run/squid /run/*.dirty /run/pfsquid* /var/etc/*"
+    stop += "; find /tmp -xdev -mindepth 1 -delete 2>/dev/null; true"  # the repository may be mounted below it
     shell(state, FW, stop, "Squid cannot be stopped")
     program = "require_once('functions.inc'); services_unbound_configure(false); services_dnsmasq_configure(false);"
     boot = f"<?php require_once('config.inc');\n{program} system_resolvconf_generate(); sync_package('squid');"
