@@ -94,11 +94,11 @@ function pfsquid_forget($changes, $id) {
 }
 
 function pfsquid_let_it_apply($in) {
-	require_once('functions.inc');
+	pfsquid_load('functions.inc');
 	if ($in['dns']) {
 		// What the page of the DNS Resolver, or of the Forwarder, does after saving.
 		if ($in['resolver'] === 'unbound') {
-			require_once('unbound.inc');
+			pfsquid_load('unbound.inc');
 			services_unbound_configure(false);
 		} else {
 			services_dnsmasq_configure(false);

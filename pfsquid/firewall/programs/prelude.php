@@ -10,7 +10,14 @@ umask(077);
 // Everything that pfSense prints is noise; it is kept, shortened, as evidence.
 ob_start();
 require_once('config.inc');
-require_once('util.inc');
+pfsquid_load('util.inc');
+
+// Which file holds a function differs between releases; one that is not there is not missed until it is called.
+function pfsquid_load($file) {
+	if (stream_resolve_include_path($file) !== false) {
+		require_once($file);
+	}
+}
 
 function pfsquid_answer($answer) {
 	global $in, $pfsquid_answered;
