@@ -117,11 +117,8 @@ def _prove_with_ticket(node: Node, plan: Plan, checkpoint: Checkpoint, say: Say)
         return
     actual, facts = look(node.pfsense, node.wanted)
     undoing, _ = reversal(plan, actual)
-    again = begin(node.checkpoints, undoing, bool(facts.pid))
-    alive = replace(
-        proof, port=_port_after(undoing, proof.port), want="alive" if node.prepared.facts.pid else "nothing"
-    )
-    carry_out(node.pfsense, undoing, again, actual, facts, trial_of(undoing, actual), alive, say)
+    applied = replace(node, prepared=replace(node.prepared, actual=actual, facts=facts))
+    again = _go_back(applied, undoing, trial_of(undoing, actual), bool(node.prepared.facts.pid), say)
     for one in (checkpoint, again):
         one.note(UNDONE)
     raise RolledBack(
@@ -145,13 +142,19 @@ def rollback(node: Node, name: str | None, ask: Callable[[Plan, list[str]], bool
     trial = trial_of(undoing, node.prepared.actual)
     if not ask(undoing, left):
         return False
-    port = _port_after(undoing, node.prepared.proof.port)
-    proof = replace(node.prepared.proof, port=port)
+    _go_back(node, undoing, trial, bool(node.prepared.facts.pid), say)
+    return True
+
+
+def _go_back(node: Node, undoing: Plan, trial: Trial | None, served: bool, say: Say) -> Checkpoint:
+    """Carry a way back out, with a checkpoint of its own. trial: of the keytab that it leads to, None where it leads to
+    no Kerberos; served: did the proxy run then?"""
+    proof = replace(node.prepared.proof, port=_port_after(undoing, node.prepared.proof.port))
     if trial is None:
-        proof = replace(proof, want="alive" if node.prepared.facts.pid else "nothing")
+        proof = replace(proof, want="alive" if served else "nothing")
     again = begin(node.checkpoints, undoing, bool(node.prepared.facts.pid))
     _carry_out(node, undoing, again, trial, proof, say)
-    return True
+    return again
 
 
 def _carry_out(node: Node, plan: Plan, checkpoint: Checkpoint, trial: Trial | None, proof: Proof, say: Say) -> None:
