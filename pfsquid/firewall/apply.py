@@ -101,7 +101,7 @@ def stage(
     pfsense: Pfsense, plan: Plan, checkpoint: Checkpoint, actual: Actual, facts: Facts, trial: Trial | None
 ) -> str:
     """Put files beside their places, let Squid parse the options, the helper read the keytab; what is wrong, or ''."""
-    options = next((change for change in plan.changes if change.resource == BEFORE_AUTH), None)
+    options = plan.change_of(BEFORE_AUTH)
     conf = None
     if options is not None:
         before, after = decoded(actual.fields.get(BEFORE_AUTH) or ""), decoded(options.after or "")
@@ -128,7 +128,7 @@ def transaction(
     pfsense: Pfsense, plan: Plan, checkpoint: Checkpoint, resolver: str | None, proof: Proof, mode: str
 ) -> dict[str, Any]:
     """Run it on the firewall. mode: apply, resume or undo. The answer: result, problem, after, log."""
-    options = next((change for change in plan.changes if change.resource == BEFORE_AUTH), None)
+    options = plan.change_of(BEFORE_AUTH)
     block = (block_in(options.after or "") or "") if options and proof.want == "negotiate" else ""
     asked = {
         "id": checkpoint.id,

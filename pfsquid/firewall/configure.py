@@ -131,8 +131,9 @@ def _prove_with_ticket(node: Node, plan: Plan, checkpoint: Checkpoint, say: Say)
 def tidy(node: Node, live: str) -> None:
     """Remove our keytabs but the `live` one and that which the last step back would need."""
     done = [one.plan for one in all_of(node.checkpoints) if one.stage == DONE]
-    former = [keytab_of(change.before) for change in done[-1].changes if change.resource == BEFORE_AUTH] if done else []
-    clean_keytabs(node.pfsense, node.prepared.facts, (live, *filter(None, former)))
+    options = done[-1].change_of(BEFORE_AUTH) if done else None
+    former = keytab_of(options.before) if options else None
+    clean_keytabs(node.pfsense, node.prepared.facts, (live, former) if former else (live,))
 
 
 def rollback(node: Node, name: str | None, ask: Callable[[Plan, list[str]], bool], say: Say) -> bool:

@@ -74,6 +74,10 @@ class Plan:
     changes: tuple[Change, ...]
     keytab_path: str
 
+    def change_of(self, resource: str) -> Change | None:
+        """The change of one field or file, or None."""
+        return next((change for change in self.changes if change.resource == resource), None)
+
     def to_json(self) -> str:
         """The plan as text, for `--out` and a checkpoint: without the content of secrets, with a digest of itself."""
         data = asdict(self)

@@ -15,7 +15,7 @@ from pfsquid.firewall.apply import Proof, Say, Trial, clean, conclude, cure, sta
 from pfsquid.firewall.checkpoint import APPLYING, SERVING, UNDONE, Checkpoint
 from pfsquid.firewall.desired import BEFORE_AUTH, block_in, with_block
 from pfsquid.firewall.pfsense import Facts, Pfsense
-from pfsquid.firewall.plan import DNS, FIELD, FILE, Actual, Change, Plan, same
+from pfsquid.firewall.plan import DNS, FILE, Actual, Change, Plan, same
 
 _PROGRAM = re.compile(r"^auth_param negotiate program (\S+) -k (\S+) -s (\S+)", re.MULTILINE)
 
@@ -149,10 +149,8 @@ def _options(actual: Actual) -> str:
 
 
 def _options_after(plan: Plan, actual: Actual) -> str:
-    for change in plan.changes:
-        if change.kind == FIELD and change.resource == BEFORE_AUTH:
-            return change.after or ""
-    return _options(actual)
+    change = plan.change_of(BEFORE_AUTH)
+    return (change.after or "") if change else _options(actual)
 
 
 def keytab_of(field: str | None) -> str | None:
