@@ -13,7 +13,16 @@ import yaml
 from pydantic import Field, ValidationError, field_validator
 
 from pfsquid.errors import WrongUse
-from pfsquid.settings import DnsSettings, FirewallName, FirewallSettings, KerberosSettings, ProxySettings, Section
+from pfsquid.settings import (
+    DirectorySettings,
+    DnsSettings,
+    FirewallName,
+    FirewallSettings,
+    KerberosSettings,
+    ProxySettings,
+    Section,
+    VerifySettings,
+)
 
 Where = tuple[str | int, ...]
 
@@ -51,6 +60,8 @@ class Config(Section):
     kerberos: KerberosSettings | None = None
     proxy: ProxySettings = Field(default_factory=ProxySettings)
     dns: DnsSettings | None = None
+    directory: DirectorySettings = Field(default_factory=DirectorySettings)
+    verify: VerifySettings = Field(default_factory=VerifySettings)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ _PIN = re.compile(r"(?:SHA256:[A-Za-z0-9+/]{43}=?|[a-z0-9@.-]+ [A-Za-z0-9+/]+={0
 _PATH = re.compile(r"/[A-Za-z0-9._/-]+")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?")
 _SID = re.compile(r"S-1-[0-9]{1,10}(-[0-9]{1,10}){1,15}")
+_ACCOUNT = re.compile(r"[^\s\"/\\\[\]:;|=,+*?<>@][^\"/\\\[\]:;|=,+*?<>@\x00-\x1f]{0,254}")
+_URL = re.compile(r"http://[A-Za-z0-9.:\[\]-]+/[A-Za-z0-9._~/?&=%-]*")
 
 
 def _host(text: str) -> str:
@@ -93,6 +95,9 @@ UserName = Annotated[str, _matching(_USER, "a user name")]
 Sid = Annotated[str, AfterValidator(_sid)]
 FirewallName = Annotated[str, _matching(_USER, "a name of letters, digits, `.`, `_` and `-`")]
 Secret = Annotated[str, AfterValidator(check_reference)]
+# [MS-ADA3] sAMAccountName: what Windows refuses in it; computers' may be longer than the 20 characters of users'.
+AccountName = Annotated[str, _matching(_ACCOUNT, "an account's name without its domain (sAMAccountName)")]
+Url = Annotated[str, _matching(_URL, "an address such as http://www.example.com/")]
 Enctype = Literal["aes256-sha1", "aes128-sha1", "rc4-hmac", "des3-cbc-sha1", "des-cbc-crc", "des-cbc-md5"]
 
 
@@ -128,6 +133,7 @@ class KerberosSettings(Section):
     clock_skew: int = Field(default=300, ge=1, le=3600)
     krb5_conf: RemotePath = "/etc/krb5.conf"
     log: RemotePath | None = None
+    account: AccountName | None = None
 
 
 class HelperSettings(Section):
@@ -172,3 +178,25 @@ class DnsSettings(Section):
     servers: tuple[Server, ...] = Field(min_length=1)
     zones: tuple[HostName, ...] = ()
     reverse_zones: tuple[HostName, ...] = ()
+
+
+class DirectorySettings(Section):
+    """Active Directory by LDAP: where, how its certificate is trusted, and who asks."""
+
+    servers: tuple[HostName, ...] = ()
+    ca: Path | None = None
+    tls: Literal["ldaps", "starttls"] = "ldaps"
+    port: int | None = Field(default=None, ge=1, le=65535)
+    user: str | None = Field(default=None, min_length=1)
+    password: Secret | None = None
+    base: str | None = Field(default=None, min_length=3)
+    global_catalog: bool = True
+
+
+class VerifySettings(Section):
+    """Whose ticket makes the real request of `verify-kerberos`, and which page it asks for."""
+
+    user: str | None = Field(default=None, min_length=1)
+    password: Secret | None = None
+    keytab: Path | None = None
+    url: Url = "http://www.example.com/"
