@@ -43,7 +43,7 @@ def configure(
     from pfsquid.firewall.plan import Plan
 
     screen = views.standard_screen(dict(os.environ))
-    site = _site(config)
+    site = site_of(config)
     try:
         given = Plan.from_json(plan_file.read_text("utf-8")) if plan_file else None
     except (OSError, ValueError) as exc:
@@ -89,7 +89,7 @@ def rollback(
     from pfsquid.firewall.explain import explain
 
     screen = views.standard_screen(dict(os.environ))
-    site = _site(config)
+    site = site_of(config)
     name = _one_firewall(site, firewall)
     if list_:
         found = [checkpoints.describe(one) for one in checkpoints.all_of(site.state / name)]
@@ -150,7 +150,8 @@ def _agreed(screen: views.Screen, question: str) -> bool:
     return views.ask(screen, question)
 
 
-def _site(config: Path | None) -> Site:
+def site_of(config: Path | None) -> Site:
+    """What the configuration says of firewalls. Raises WrongUse."""
     from pfsquid.config import find, load
     from pfsquid.firewall.checkpoint import state_folder
     from pfsquid.firewall.configure import Site

@@ -98,9 +98,9 @@ def show_changes(screen: Screen, told: Sequence[Explained], warnings: Sequence[s
         show(screen, columns, rows, Format.JSON)
         return
     for one in told:
-        tell(screen, _safe(f"{one.sign} {one.firewall}: {one.resource}{'  ' + one.summary if one.summary else ''}"))
+        tell(screen, printable(f"{one.sign} {one.firewall}: {one.resource}{'  ' + one.summary if one.summary else ''}"))
         for line in one.diff:
-            tell(screen, _safe(f"    {line}"))
+            tell(screen, printable(f"    {line}"))
     tell(screen, f"{len(told)} changes" if told else "no changes")
 
 
@@ -113,7 +113,7 @@ def ask(screen: Screen, question: str) -> bool:
 
 def say(screen: Screen, text: str) -> None:
     """A line on standard error."""
-    print(_safe(text), file=screen.err, flush=True)
+    print(printable(text), file=screen.err, flush=True)
 
 
 def tell(screen: Screen, text: str) -> None:
@@ -125,7 +125,7 @@ def tell(screen: Screen, text: str) -> None:
 def progress(screen: Screen, text: str) -> None:
     """A line on a terminal that the next one writes over; nothing where standard error is no terminal."""
     if screen.interactive:
-        screen.err.write(f"\r\x1b[K{_safe(text)}")
+        screen.err.write(f"\r\x1b[K{printable(text)}")
         screen.err.flush()
 
 
@@ -160,7 +160,7 @@ def _csv(screen: Screen, columns: Sequence[str], rows: Sequence[Sequence[Any]]) 
     terminal = screen.out.isatty()  # which gets no control character of theirs; a file gets the values as they are
     for row in rows:
         texts = map(_text, row)
-        writer.writerow(map(_safe, texts) if terminal else texts)
+        writer.writerow(map(printable, texts) if terminal else texts)
 
 
 def _table(screen: Screen, columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str) -> None:
@@ -170,7 +170,7 @@ def _table(screen: Screen, columns: Sequence[str], rows: Sequence[Sequence[Any]]
 
     terminal = screen.out.isatty()
     cells = [[_shown(column, value) for column, value in zip(columns, row, strict=True)] for row in rows]
-    names = [_safe(column) for column in columns]
+    names = [printable(column) for column in columns]
     widths = [max(map(cell_len, texts)) for texts in zip(names, *cells, strict=True)]
     # rich cuts what is wider than the console, and a file or a pipe has no width.
     wide = max(cell_len(title), sum(widths) + GAP * len(widths), 1)
@@ -233,7 +233,7 @@ def _shown(column: str, value: Any) -> str:
         return human_bytes(value)
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%S")
-    return _safe(_text(value))
+    return printable(_text(value))
 
 
 def _text(value: Any) -> str:
@@ -243,7 +243,7 @@ def _text(value: Any) -> str:
     return json.dumps(plain, ensure_ascii=False) if isinstance(plain, (list, dict)) else str(plain)
 
 
-def _safe(text: str) -> str:
+def printable(text: str) -> str:
     """What stands in a log was written by strangers: no control character of theirs reaches the terminal."""
     return text if text.isprintable() else "".join(map(_printable, text))
 

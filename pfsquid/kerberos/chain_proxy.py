@@ -1,0 +1,269 @@
+"""Links in the proxy: the helper, Squid itself, its cache.log, and a real request with its line in the log. Pure."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from pfsquid.firewall.inspected import Inspected
+from pfsquid.kerberos.causes import Diagnosed, diagnose, fill, redact
+from pfsquid.kerberos.check import Finding, fail, ok, unknown, warn
+from pfsquid.kerberos.facts import Asked
+from pfsquid.kerberos.facts_proxy import Children, Journal, Line, Offer, Requested, Spoken
+
+_CONFIGURE = "pfsquid configure"
+_CRASH = re.compile(
+    r"FATAL|helpers? (are )?crash|Helper crashed|#Hlpr\d+ .*exited|Too few \S+ processes are running|unexpected read",
+    re.I,
+)
+_NTLM = re.compile(r"type [13] NTLM token|unsupported mechanism was requested", re.I)
+_BUSY = re.compile(r"processes are busy|pending requests queued|increasing the number of negotiateauthenticator")
+_FEW = 2
+
+
+def helper_program(asked: Asked, firewall: Inspected, tried: Spoken) -> Finding:
+    """The helper is there, starts as Squid's user, and takes the keytab: tried with a token that is none."""
+    helper = firewall.helper
+    if helper is None or helper.file is None:
+        path = helper.path if helper else "the helper"
+        return fail(
+            f"there is no {path}",
+            "Squid does not start without it (FATAL), though `squid -k parse` says nothing",
+            "System > Package Manager: reinstall squid",
+            "proxy.helper.path    # in pfsquid.yaml, if it lies elsewhere",
+            cause=["helper-missing"],
+        )
+    if helper.runs is False:
+        return fail(
+            f"Squid's user may not run {helper.path} ({helper.file.owner}:{helper.file.group} {helper.file.mode:04o})",
+            "Squid does not start without it",
+            f"chmod 755 {helper.path}    # on the firewall",
+            cause=["helper-missing"],
+        )
+    if tried.problem:
+        return _diagnosed(f"{helper.path} does not start as Squid's user: {tried.problem}", tried.problem, asked)
+    # What it says of a token that is none shows how far it came with the keytab.
+    if "gss_accept_sec_context" in tried.answer:
+        return ok(f"{helper.path} starts as Squid's user and takes the keytab")
+    said = redact(f"{tried.answer}\n{tried.errors}".strip()) or "nothing"
+    return _diagnosed(f"the helper does not take the keytab: {said.splitlines()[0]}", said, asked)
+
+
+def helper(asked: Asked, accepted: Spoken) -> Finding:
+    """The helper, as Squid's user, accepts a real token and names the person."""
+    user = re.search(r"\buser=(\S+)", accepted.answer)
+    if accepted.answer.startswith(("OK", "AF")):
+        return ok(f"accepts a real token: {user[1] if user else accepted.answer.split()[-1]}")
+    said = redact(f"{accepted.answer}\n{accepted.errors}\n{accepted.problem}".strip()) or "nothing"
+    return _diagnosed(f"the helper refuses a real token: {said.splitlines()[0]}", said, asked)
+
+
+def squid(firewall: Inspected, offer: Offer, journal: Journal) -> Finding:
+    """Squid runs, and asks for Negotiate at the LAN address (never 127.0.0.1, which it lets through unasked)."""
+    where = f"{offer.address}:{offer.port}"
+    if not firewall.squid.pid:
+        lines = [line.text for line in (*journal.older, *journal.recent) if _CRASH.search(line.text)]
+        causes = diagnose("\n".join(lines[-50:]), "squid")
+        why = f": {causes[0].text}" if causes else f": {redact(lines[-1])}" if lines else ""
+        return fail(
+            f"Squid does not run{why}",
+            "start it, and look at what it says",
+            "/usr/local/sbin/squid -k parse    # on the firewall: does it take its configuration? FATAL counts, too",
+            "/usr/local/etc/rc.d/squid.sh start; tail /var/squid/logs/cache.log",
+            "Status > Services: squid",
+            cause=["squid-down", *(one.code for one in causes[:1])],
+            evidence=[redact(line) for line in lines[-8:]],
+        )
+    if not offer.status:
+        return fail(
+            f"Squid runs, and does not answer at {where}: {offer.error}",
+            "it listens elsewhere, or hangs; is that interface one of the proxy's?",
+            "Services > Squid Proxy Server > General: Proxy Interface(s), Proxy Port",
+            "sockstat -l | grep squid    # on the firewall",
+            cause=["squid-silent"],
+        )
+    if offer.status == 407 and any(scheme.lower() == "negotiate" for scheme in offer.schemes):
+        others = [scheme for scheme in offer.schemes if scheme.lower() != "negotiate"]
+        beside = f", and offers {', '.join(others)}" if others else ""
+        return ok(f"{where} asks for Negotiate (407){beside}")
+    if offer.status == 407:
+        return fail(
+            f"{where} asks for {', '.join(offer.schemes) or 'nothing'}, not for Negotiate",
+            "the configuration that is live is not the one on the disk, or the block of pfsquid is not in it",
+            _CONFIGURE,
+            "/usr/local/sbin/squid -k reconfigure    # on the firewall",
+            cause=["no-negotiate"],
+        )
+    return fail(
+        f"{where} answers {offer.status} to a request without a ticket, where 407 was due",
+        "an earlier rule lets it through (or the firewall itself is exempt): the first `http_access` that matches wins",
+        _CONFIGURE,
+        "grep -n http_access /usr/local/etc/squid/squid.conf    # on the firewall",
+        cause=["no-negotiate"],
+    )
+
+
+def cache_log(asked: Asked, journal: Journal) -> Finding:
+    """cache.log has no crash of a helper since the helpers that run now were started."""
+    crashes = [line for line in journal.recent if _CRASH.search(line.text)]
+    if crashes:
+        text = "\n".join(line.text for line in journal.recent[-2000:])
+        finding = _diagnosed(f"{len(crashes)} lines tell of crashes, the last {_when(crashes[-1])}", text, asked)
+        return Finding(
+            finding.status, finding.detail, finding.remedy, finding.cause, tuple(redact(c.text) for c in crashes[-8:])
+        )
+    earlier = [line for line in journal.older if _CRASH.search(line.text)]
+    told = (
+        f"; before the helpers were started the last time there were some, the last {_when(earlier[-1])}"
+        if earlier
+        else ""
+    )
+    return ok(f"no crash since {_stamp(journal.since)}{told}")
+
+
+def request(asked: Asked, requested: Requested) -> Finding:
+    """A request with a ticket gets through the proxy."""
+    who = f"{requested.who}, from {requested.via}"
+    if requested.problem:
+        return unknown(
+            f"the proxy cannot be reached: {requested.problem}", "does this machine reach the proxy's port?",
+            f"curl -v --proxy-negotiate -U : -x http://{asked.proxy}:3128 {asked.url}",
+        )  # fmt: skip
+    if requested.status == 407:
+        return _diagnosed(f"{who}: 407 to a request with a ticket", requested.cache_log, asked, "squid")
+    if 200 <= requested.status < 400:
+        return ok(f"{who}: {requested.status} for {requested.url}")
+    if requested.squid_error == "ERR_ACCESS_DENIED" or requested.status == 403:
+        return warn(
+            f"{who}: let in, and then refused by a rule ({requested.status} {requested.squid_error})",
+            f"the login works; {requested.url} is not allowed to them: choose another page, or look at the rules",
+            "verify.url    # in pfsquid.yaml",
+        )
+    return warn(
+        f"{who}: let in, and then {requested.status} {requested.squid_error}",
+        f"the login works; {requested.url} cannot be had: choose another page, or look at the proxy's way out",
+        "verify.url    # in pfsquid.yaml",
+    )
+
+
+def access_log(requested: Requested) -> Finding:
+    """The access log has the request, with the person."""
+    found = {
+        path: [line for line in text.splitlines() if requested.url in line and requested.client in line.split()]
+        for path, text in requested.logs.items()
+    }
+    named = {path: lines for path, lines in found.items() if any(_names(line, requested.who) for line in lines)}
+    evidence = [line for lines in found.values() for line in lines[:2]]
+    if named:
+        return ok(f"{', '.join(named)}: {requested.who}", evidence)
+    if any(found.values()):
+        path = next(path for path, lines in found.items() if lines)
+        return fail(
+            f"{path} has the request, without {requested.who}",
+            "the log's format has no user (%un), or an earlier rule let the request through unasked",
+            "pfsquid configure    # pfsquid's own log has the person in it",
+            cause=["log-without-user"],
+            evidence=evidence,
+        )
+    return fail(
+        f"no access log got the request ({', '.join(requested.logs) or 'there is none'})",
+        "logging is off, the disk is full, or the log lies elsewhere",
+        "Services > Squid Proxy Server > General: Enable Access Logging",
+        "df -h /var/squid/logs    # on the firewall",
+        cause=["log-off"],
+    )
+
+
+def ntlm(asked: Asked, journal: Journal) -> Finding:
+    """No browser sends NTLM where Kerberos was asked for."""
+    lines = [line for line in journal.recent if _NTLM.search(line.text)]
+    if not lines:
+        return ok(f"no NTLM token since {_stamp(journal.since)}")
+    times = [line.at for line in lines if line.at is not None]
+    clients = dict.fromkeys(who for at, who in journal.knocks if any(abs(at - time) < 1.5 for time in times))
+    whose = f", from {', '.join(clients)}" if clients else ""
+    return fail(
+        f"{len(lines)} NTLM tokens came in place of Kerberos, the last {_when(lines[-1])}{whose}",
+        "a browser sends NTLM where it gets no Kerberos ticket for the proxy's name. Likeliest first: it is set by "
+        f"its IP address or a short name instead of {asked.proxy}; the SPN is missing (check spn); the machine is not "
+        "in the domain, or the person not logged in to it; the name is in no zone that the browser trusts with "
+        "logins. This proxy cannot take NTLM, so the person is asked for a password",
+        f"{asked.proxy}:3128    # so must the proxy be set: WPAD or PAC file, group policy, not an address",
+        f"klist get {asked.service}    # on that machine: does Windows get a ticket?",
+        "setspn -Q " + asked.service,
+        "AuthServerAllowlist, Local intranet zone    # policies of Edge and Chrome; Firefox: "
+        "network.negotiate-auth.trusted-uris",
+        cause=["ntlm-token"],
+        evidence=[redact(line.text) for line in lines[-5:]],
+    )
+
+
+def children(children: Children, journal: Journal) -> Finding:
+    """There are enough helper processes: one is free, and nobody waits."""
+    busy_lines = [line for line in journal.recent if _BUSY.search(line.text)]
+    state = (
+        f"{children.busy} of {children.running} helpers busy, at most {children.most}, {children.waiting} requests wait"
+    )
+    more = (
+        "proxy.helper.children: 20    # in pfsquid.yaml, then: pfsquid configure",
+        "auth_param negotiate children 20 startup=2 idle=2",
+    )
+    why = "each login occupies a helper for a moment; when none is free, everybody waits"
+    if busy_lines:
+        return fail(
+            f"cache.log: {redact(_bare(busy_lines[-1]))} ({_when(busy_lines[-1])}); {state}", why, *more,
+            cause=["children-busy"], evidence=[redact(line.text) for line in busy_lines[-5:]],
+        )  # fmt: skip
+    if not children.problem and (children.waiting or (children.busy >= children.most)):
+        return fail(f"no helper is free: {state}", why, *more, cause=["children-busy"])
+    if children.most < _FEW:
+        return fail(
+            f"there may be only {children.most} helper", f"{why}: one slow answer holds up all", *more,
+            cause=["children-busy"],
+        )  # fmt: skip
+    if children.problem:
+        return ok(f"at most {children.most}; how many are busy Squid does not tell: {children.problem}")
+    return ok(f"{state}{f', {children.average_ms} ms each' if children.average_ms else ''}")
+
+
+def _diagnosed(detail: str, text: str, asked: Asked, where: str | None = None) -> Finding:
+    """A failure with the cause that the text tells, where it tells one that is known."""
+    found = [one for one in diagnose(text, where) if one.cause.severity == "error"]
+    if not found:
+        return fail(
+            detail, "the text is not known here: what Squid and the helper say is in cache.log",
+            "proxy.helper.debug: true    # in pfsquid.yaml, then pfsquid configure; take it out again afterwards",
+            "tail -50 /var/squid/logs/cache.log    # on the firewall",
+            evidence=[redact(line) for line in text.splitlines()[-8:]],
+        )  # fmt: skip
+    first: Diagnosed = next((one for one in found if not one.cause.symptom), found[0])
+    values = {
+        "spn": asked.service,
+        "realm": asked.realm,
+        "proxy": asked.proxy,
+        "zone": asked.zone,
+        "account": asked.who,
+    }
+    remedy = fill((first.cause.remedy, *first.cause.commands), **values)
+    return fail(
+        f"{detail.rstrip('.')}\n{first.text}", remedy[0], *remedy[1:],
+        cause=[one.code for one in found], evidence=[one.line for one in found],
+    )  # fmt: skip
+
+
+def _names(line: str, who: str) -> bool:
+    """Does a line of the log have the person: as user@REALM, or without the realm (helper's -r)?"""
+    words = {word.lower() for word in line.split()}
+    return bool({who.lower(), who.partition("@")[0].lower()} & words)
+
+
+def _bare(line: Line) -> str:
+    return re.sub(r"^\S+ \S+( kid\d+)?\| ", "", line.text)
+
+
+def _when(line: Line) -> str:
+    return "at an unknown time" if line.at is None else f"at {_stamp(line.at)}"
+
+
+def _stamp(at: float | None) -> str:
+    return "its beginning" if at is None else f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
