@@ -15,8 +15,8 @@ CHAIN = (
     Check("dc", "a domain controller answers", chain_names.dc, ("pfsense",), quick=True),
     Check("dns-srv", "SRV records", chain_names.dns_srv, ("dns-override", "dc"), quick=True),
     Check("dns-kdc", "addresses of the domain controllers", chain_names.dns_kdc, ("dns-srv",), quick=True),
-    Check("dc-all", "every domain controller answers", chain_names.dc_all, ("dns-kdc",)),
     Check("kdc", "Kerberos service (KDC)", chain_names.kdc, ("dns-kdc",), quick=True),
+    Check("dc-all", "every domain controller answers", chain_names.dc_all, ("kdc",)),
     Check("clock", "clocks", chain_names.clock, ("kdc",), quick=True),
     Check("dns-proxy", "name of the proxy", chain_names.dns_proxy, ("dns-override", "dc")),
     Check("dns-reverse", "reverse record of the proxy", chain_names.dns_reverse, ("dns-proxy",)),
@@ -36,7 +36,7 @@ CHAIN = (
         "keytab-kvno", "its kvno", chain_keytab.keytab_kvno, ("keytab-principal", "account"),
         ("account-enctypes", "keytab-enctypes"),
     ),
-    Check("login", "a login to the domain", chain_keytab.login, ("kdc",), ("ldap-login",), quick=True),
+    Check("login", "a login to the domain", chain_keytab.login, ("kdc",), quick=True),
     Check(
         "ticket", "a ticket for the proxy", chain_keytab.ticket, ("login", "keytab-principal"),
         ("spn", "account", "account-enctypes", "keytab-enctypes", "keytab-kvno"), quick=True,
@@ -50,9 +50,9 @@ CHAIN = (
         "squid", "Squid", chain_proxy.squid, ("squid-conf",), ("keytab-readable", "keytab", "helper-program"), True
     ),
     Check("cache-log", "cache.log", chain_proxy.cache_log, ("squid",)),
-    Check("request", "a real request", chain_proxy.request, ("squid", "helper"), quick=True),
+    Check("children", "helper processes", chain_proxy.children, ("squid",)),
+    Check("request", "a real request", chain_proxy.request, ("squid", "helper"), ("children",), quick=True),
     Check("access-log", "its line in the access log", chain_proxy.access_log, ("request",)),
     Check("ntlm", "no NTLM", chain_proxy.ntlm, ("squid",)),
-    Check("children", "helper processes", chain_proxy.children, ("squid",)),
 )  # fmt: skip
 QUICK = tuple(check for check in CHAIN if check.quick)

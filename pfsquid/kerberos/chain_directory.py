@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 
 from pfsquid.kerberos.account import AES_ONLY, Account, enctype_names
 from pfsquid.kerberos.check import Finding, fail, ok, unknown, warn
+from pfsquid.kerberos.enctypes import RC4, name_of
 from pfsquid.kerberos.facts import Asked, Domain, Ldap, Owners
+from pfsquid.kerberos.facts_proxy import Trial
 
 # What has to do with the way to the server; all else is about who asks.
 _WAY = frozenset({"unreachable", "no_tls", "untrusted", "wrong_name", "expired_certificate", "signing_required"})
@@ -179,7 +181,7 @@ def _expiry(one: Account, domain: Domain) -> datetime | None:
     return one.password_set + domain.max_password_age
 
 
-def account_enctypes(owners: Owners) -> Finding:
+def account_enctypes(owners: Owners, trial: Trial) -> Finding:
     """The service account allows AES, and nothing that the firewall would not take."""
     one = owners.service
     if one is None:
@@ -194,13 +196,14 @@ def account_enctypes(owners: Owners) -> Finding:
             f"{one.sam} has the flag “Use only Kerberos DES encryption types”", f"take it out ({_ADUC}: Account)", *fix,
             cause=["account-rc4"],
         )  # fmt: skip
-    if one.enctypes is None or one.enctypes == 0:
-        return warn(
-            f"{one.sam} does not say which encryption types it allows: the domain's default holds, often RC4",
-            "say AES: the keytab's keys are AES keys, and a ticket made with RC4 cannot be read with them",
-            *fix,
-            cause=["account-rc4"],
-        )
+    if not one.enctypes:
+        told = f"{one.sam} does not say which encryption types it allows, so the domain's default holds"
+        if trial.enctype is not None and trial.enctype != RC4:
+            return ok(f"{told}: tickets come with {name_of(trial.enctype)}")
+        told += ": tickets come with RC4" if trial.enctype == RC4 else ", often RC4"
+        verdict = fail if trial.enctype == RC4 and not trial.opens else warn
+        text = "say AES: the keytab's keys are AES keys, and a ticket made with RC4 cannot be read with them"
+        return verdict(told, text, *fix, cause=["account-rc4"])
     names = enctype_names(one.enctypes)
     if not one.enctypes & AES_ONLY:
         return fail(

@@ -7,8 +7,9 @@ import re
 from pfsquid.firewall.inspected import Inspected
 from pfsquid.firewall.squid_conf import negotiate_command
 from pfsquid.kerberos.check import Finding, fail, ok, unknown, warn
+from pfsquid.kerberos.enctypes import name_of
 from pfsquid.kerberos.facts import Asked, Door
-from pfsquid.kerberos.krb5_conf import Profile, profile
+from pfsquid.kerberos.krb5_conf import Profile, enctypes_in, profile
 
 _CONFIGURE = "pfsquid configure    # puts it as pfsquid.yaml says, proves it, and goes back if that fails"
 _PACKAGE = "Services > Squid Proxy Server > General"
@@ -24,7 +25,7 @@ def ssh(door: Door) -> Finding:
 
 def pfsense(firewall: Inspected) -> Finding:
     """It is a pfSense of a release that we know, and its configuration can be read."""
-    told = f"pfSense {firewall.release}, PHP {firewall.php}"
+    told = f"release {firewall.release}, PHP {firewall.php}"
     if firewall.settings is None:
         return fail(
             f"{told}: config.xml cannot be read: {firewall.settings_problem}",
@@ -159,7 +160,7 @@ def krb5_conf(asked: Asked, firewall: Inspected) -> Finding:
             f"{name} is broken: {one.problem}",
             "the Kerberos libraries refuse the whole file, and the helper every token",
             _CONFIGURE,
-            cause=["krb5-conf-broken"],
+            cause=["krb5-conf-syntax"],
         )
     first = next(iter(profiles))
     whole = Profile.merged(tuple(profiles.values()))
@@ -174,16 +175,17 @@ def krb5_conf(asked: Asked, firewall: Inspected) -> Finding:
             f"MIT Kerberos reads {first} first, and its word wins" if other else "the realm stands in capitals",
             _CONFIGURE,
             *([f"mv {other} {other}.off    # on the firewall, if nothing else needs it"] if other else []),
-            cause=["krb5-conf-realm"],
+            cause=["krb5-conf-wrong-realm"],
             evidence=evidence,
         )
-    permitted = whole.get("libdefaults", "permitted_enctypes") or ""
-    if permitted and not re.search(r"aes|default", permitted, re.IGNORECASE):
+    permitted = whole.get("libdefaults", "permitted_enctypes")
+    missing = [] if permitted is None else [one for one in asked.enctypes if one not in enctypes_in(permitted)]
+    if missing:
         return fail(
-            f"permitted_enctypes = {permitted} leaves AES out",
-            "tickets are made with AES; the helper says that it cannot decrypt them, which misleads",
+            f"permitted_enctypes = {permitted} leaves out {', '.join(map(name_of, missing))}",
+            "the helper refuses tickets of that type, and says that it cannot decrypt them, which misleads",
             _CONFIGURE,
-            cause=["enctypes-without-aes"],
+            cause=["krb5-conf-enctypes"],
             evidence=evidence,
         )
     kdcs = whole.all("realms", asked.realm, "kdc")
@@ -192,7 +194,21 @@ def krb5_conf(asked: Asked, firewall: Inspected) -> Finding:
             f"no KDC of {asked.realm} is named, and dns_lookup_kdc is off", "name them, or let DNS say", _CONFIGURE,
             evidence=evidence,
         )  # fmt: skip
-    return ok(f"{path}: {realm}; KDCs {', '.join(kdcs) if kdcs else 'from DNS'}", evidence)
+    strange = [one for one in kdcs if one.partition(":")[0].lower() not in asked.kdcs]
+    if strange:
+        return fail(
+            f"{path} names the KDC {', '.join(strange)}, which pfsquid.yaml does not", "somebody changed it by hand",
+            _CONFIGURE, "kerberos.kdcs    # in pfsquid.yaml, if it is right", evidence=evidence,
+        )  # fmt: skip
+    second = [name for name, one in profiles.items() if name != path and one.get("libdefaults", "default_realm")]
+    if second and any(profiles[name].get("libdefaults", "default_realm") != realm for name in second):
+        return warn(
+            f"{second[0]} says default_realm = {profiles[second[0]].get('libdefaults', 'default_realm')}; {first} wins",
+            "MIT Kerberos reads both: what only the second has counts, too",
+            f"rm {second[0]}    # on the firewall, if nothing else needs it",
+            evidence=evidence,
+        )
+    return ok(f"{realm}; KDCs {', '.join(kdcs) if kdcs else 'from DNS'} ({path})", evidence)
 
 
 def _versions(firewall: Inspected) -> str:

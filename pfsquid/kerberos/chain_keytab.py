@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pfsquid.firewall.inspected import Inspected
-from pfsquid.kerberos.check import Finding, fail, ok, unknown, warn
+from pfsquid.kerberos.check import Finding, fail, ok, unknown
 from pfsquid.kerberos.enctypes import AES128, AES128_SHA2, AES256, AES256_SHA2, name_of
 from pfsquid.kerberos.facts import Asked, Domain, Owners
 from pfsquid.kerberos.facts_proxy import Keys, Login, Service, Trial
@@ -152,10 +152,12 @@ def keytab_kvno(asked: Asked, owners: Owners, domain: Domain, keys: Keys, trial:
         return ok(f"{kvno}{beside}", evidence)
     have = ", ".join(map(str, ours))
     if trial.opens:
-        return warn(
-            f"the directory has kvno {kvno}, the keytab {have}; its key opens tickets all the same",
-            "the numbers differ, the password does not: helpers try all keys. A new keytab would put it right",
+        return fail(
+            f"the directory has kvno {kvno}, the keytab {have}. Its key is the right one, only the number is not",
+            "a helper that is told its service name (-s) takes the key of the ticket's number only. Tools that make a "
+            "keytab from a password have to be told the number that the directory has",
             _ROTATE,
+            cause=["kvno-not-in-keytab"],
             evidence=evidence,
         )
     when = owners.service.password_set if owners.service else None

@@ -16,6 +16,14 @@ _GUI = "Services > DNS Resolver > General Settings > Domain Overrides"
 def dns_override(asked: Asked, firewall: Inspected, names: Names) -> Finding:
     """The zone's override is in the resolver's configuration, names the servers wanted, and was rendered."""
     zone, there = asked.zone, _override_servers(firewall, asked.zone)
+    if not names.alive:
+        return fail(
+            f"the firewall's own resolver ({names.resolver}) does not answer",
+            "without it the firewall finds no domain controller, and neither do the clients that ask it",
+            "Status > Services: unbound: start it",
+            "unbound-checkconf /var/unbound/unbound.conf    # on the firewall: does it take its configuration?",
+            evidence=[str(names.kerberos)],
+        )
     if not there and names.kerberos.found:
         return ok(f"none for {zone}, and none is needed: {names.resolver} answers for it", [str(names.kerberos)])
     if not there:
@@ -41,6 +49,9 @@ def dns_override(asked: Asked, firewall: Inspected, names: Names) -> Finding:
     missing = [server for server in asked.dns if server not in there]
     if missing:
         return warn(f"{zone} → {', '.join(there)}, without {', '.join(missing)}", "add what is missing", _CONFIGURE)
+    others = [one for one in (*asked.zones, *asked.reverse_zones) if not _override_servers(firewall, one)]
+    if others:
+        return warn(f"{zone} → {', '.join(there)}; there is none for {', '.join(others)}", "add it", _CONFIGURE)
     return ok(f"{zone} → {', '.join(there)}", [str(names.kerberos)])
 
 

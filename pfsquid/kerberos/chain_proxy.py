@@ -105,7 +105,9 @@ def squid(firewall: Inspected, offer: Offer, journal: Journal) -> Finding:
 
 def cache_log(asked: Asked, journal: Journal) -> Finding:
     """cache.log has no crash of a helper since the helpers that run now were started."""
-    crashes = [line for line in journal.recent if _CRASH.search(line.text)]
+    # When a helper was started is known to a second, and what crashed before it is over.
+    fresh = [line for line in journal.recent if line.at is None or line.at >= (journal.since or 0)]
+    crashes = [line for line in fresh if _CRASH.search(line.text)]
     if crashes:
         text = "\n".join(line.text for line in journal.recent[-2000:])
         finding = _diagnosed(f"{len(crashes)} lines tell of crashes, the last {_when(crashes[-1])}", text, asked)
@@ -154,10 +156,11 @@ def access_log(requested: Requested) -> Finding:
     }
     named = {path: lines for path, lines in found.items() if any(_names(line, requested.who) for line in lines)}
     evidence = [line for lines in found.values() for line in lines[:2]]
-    if named:
+    nameless = [path for path, lines in found.items() if lines and path not in named]
+    if named and not nameless:
         return ok(f"{', '.join(named)}: {requested.who}", evidence)
-    if any(found.values()):
-        path = next(path for path, lines in found.items() if lines)
+    if nameless:
+        path = nameless[0]
         return fail(
             f"{path} has the request, without {requested.who}",
             "the log's format has no user (%un), or an earlier rule let the request through unasked",

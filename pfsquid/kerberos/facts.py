@@ -121,12 +121,14 @@ class Answers:
 class Names:
     """What the firewall's resolver says of the domain, and the servers of the override when asked directly.
 
+    alive: does the resolver answer for `localhost`, for which it needs nobody?
     hosts: the domain controllers that SRV records (or the configuration) name → their address records through the
     resolver; direct: the same asked of the override's servers. reverse: address of the proxy → its PTR records.
     servers: the override's servers → do they answer?
     """
 
     resolver: str
+    alive: bool
     kerberos: Lookup
     ldap: Lookup
     hosts: Mapping[str, Lookup]

@@ -44,9 +44,10 @@ class Service:
 
 @dataclass(frozen=True)
 class Trial:
-    """What the service ticket shows, where one could be had at all: does the keytab open it? None: not known."""
+    """What the service ticket shows: does the keytab open it, and its enctype. None: no ticket could be had."""
 
     opens: bool | None
+    enctype: int | None = None
 
 
 @dataclass(frozen=True)

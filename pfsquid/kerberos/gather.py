@@ -156,10 +156,14 @@ class Probes:
     def get_trial(self) -> Trial:
         """Does the keytab open a ticket, as far as that is known?"""
         try:
+            if not any(answers.tcp == "" for answers in self._get("kdcs").answers.values()):
+                return Trial(None)  # a login would wait for its time-outs, for nothing
             service: Service = self._get("service")
         except Exception:  # noqa: BLE001 - another check tells why
             return Trial(None)
-        return Trial(None if service.ticket is None else service.opened is not None)
+        if service.ticket is None:
+            return Trial(None)
+        return Trial(service.opened is not None, service.ticket.enctype)
 
     def _send(self, message: bytes) -> bytes:
         return gather_ticket.exchange(self.pfsense, self._get("kdcs"))(message)

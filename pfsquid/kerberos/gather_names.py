@@ -39,7 +39,8 @@ def names(pfsense: Pfsense, asked: Asked, firewall: Inspected) -> Names:
     srv = [(f"_{name}._tcp.{asked.zone}", "SRV", resolver) for name in ("kerberos", "ldap")]
     proxy = [(asked.proxy, kind, resolver) for kind in ("A", "AAAA")]
     zone = [(asked.zone, "SOA", server) for server in servers]
-    first, answers = _wave(pfsense, [*srv, *proxy, *zone], servers)
+    local = ("localhost", "A", resolver)
+    first, answers = _wave(pfsense, [*srv, *proxy, *zone, local], servers)
     kerberos, ldap = (first[one] for one in srv)
     targets = dict.fromkeys(record.split()[-1] for lookup in (kerberos, ldap) for record in lookup.records)
     hosts = tuple(dict.fromkeys((*targets, *asked.kdcs, *asked.ldap_servers)))
@@ -53,6 +54,7 @@ def names(pfsense: Pfsense, asked: Asked, firewall: Inspected) -> Names:
     second, _ = _wave(pfsense, [*through, *direct, *backwards], ())
     return Names(
         resolver=resolver,
+        alive=first[local].rcode != "no answer",
         kerberos=kerberos,
         ldap=ldap,
         hosts={host: _host(host, resolver, second) for host in hosts},

@@ -20,6 +20,7 @@ _PROOF = b"GET http://pfsquid-proof.invalid/ HTTP/1.1\r\nHost: pfsquid-proof.inv
 _STAMP = re.compile(r"(\d{4})/(\d\d)/(\d\d) (\d\d):(\d\d):(\d\d)(?:\.\d+)?[| ]")
 _DENIED = re.compile(r"^(\d{9,11}(?:\.\d+)?)\s+\S+\s+(\S+)\s(?:.*\s)?\S*DENIED/407\s")
 _TAIL = 262_144
+_SECOND = 1.5
 _ZONE = 900  # offsets of time zones are multiples of a quarter of an hour
 _CACHE_LOG = "/var/squid/logs/cache.log"
 
@@ -63,8 +64,8 @@ def journal(pfsense: Pfsense, firewall: Inspected) -> Journal:
     """cache.log's end, and, where NTLM came, who was turned away then."""
     begun = _begun(firewall)
     lines = _lines(firewall.cache_log)
-    recent = tuple(line for line in lines if begun is None or line.at is None or line.at >= begun)
-    older = tuple(line for line in lines if not (begun is None or line.at is None or line.at >= begun))
+    recent = tuple(line for line in lines if _is_recent(line, begun))
+    older = tuple(line for line in lines if not _is_recent(line, begun))
     knocks: list[tuple[float, str]] = []
     if any("NTLM" in line.text or "unsupported mechanism" in line.text for line in recent):
         knocks = _knocks(pfsense, firewall)
@@ -79,6 +80,11 @@ def counted(firewall: Inspected) -> Children:
         return Children(most, problem=firewall.squid.manager_problem or "its page of helpers could not be had")
     average = None if page.milliseconds is None else round(page.milliseconds)
     return Children(page.maximum or most, page.running, page.busy, page.queue, average)
+
+
+def _is_recent(line: Line, begun: float | None) -> bool:
+    """Both times are whole seconds: what may have been after the beginning is recent."""
+    return begun is None or line.at is None or line.at >= begun - _SECOND
 
 
 def _begun(firewall: Inspected) -> float | None:
@@ -129,4 +135,4 @@ def _knocks(pfsense: Pfsense, firewall: Inspected) -> list[tuple[float, str]]:
     found: Sequence[bytes] = list(since(pfsense, begun, None, 0.0).values())
     lines = [line for data in found for line in data.decode("utf-8", "replace").splitlines()]
     matches = [match for line in lines if (match := _DENIED.match(line))]
-    return [(float(match[1]), match[2]) for match in matches]
+    return [(float(match[1]), match[2]) for match in matches if match[2] not in firewall.addresses]

@@ -12,6 +12,21 @@ from dataclasses import dataclass, field
 
 _SECTION = re.compile(r"\[([^\]]+)\](\*?)\s*$")
 _RELATION = re.compile(r"(?P<name>[^=\s{}]+)\*?\s*=\s*(?P<value>.*)$")
+# MIT Kerberos, krb5.conf(5), "Encryption types".
+_NAMES = {
+    "des3-cbc-sha1": 16, "des3-hmac-sha1": 16, "des3-cbc-sha1-kd": 16,
+    "aes128-cts-hmac-sha1-96": 17, "aes128-cts": 17, "aes128-sha1": 17,
+    "aes256-cts-hmac-sha1-96": 18, "aes256-cts": 18, "aes256-sha1": 18,
+    "aes128-cts-hmac-sha256-128": 19, "aes128-sha2": 19,
+    "aes256-cts-hmac-sha384-192": 20, "aes256-sha2": 20,
+    "arcfour-hmac": 23, "rc4-hmac": 23, "arcfour-hmac-md5": 23,
+    "camellia128-cts-cmac": 25, "camellia128-cts": 25, "camellia256-cts-cmac": 26, "camellia256-cts": 26,
+}  # fmt: skip
+_FAMILIES = {
+    "des3": frozenset({16}), "aes": frozenset({17, 18, 19, 20}), "rc4": frozenset({23}),
+    "camellia": frozenset({25, 26}),
+    "default": frozenset({16, 17, 18, 19, 20, 23, 25, 26}),
+}  # fmt: skip
 _DIRECTIVE = re.compile(r"(include|includedir|module)\s+(\S+)")
 
 
@@ -80,6 +95,16 @@ def profile(content: bytes) -> Profile:
     if groups:
         return Profile(problem=f"the group {groups[-1]} is never closed")
     return Profile(tuple(relations), tuple(includes), final=frozenset(final))
+
+
+def enctypes_in(value: str) -> frozenset[int]:
+    """The enctypes of a list as `permitted_enctypes` has it: names, families, DEFAULT, and `-NAME` to take one out."""
+    found: set[int] = set()
+    for word in re.split(r"[\s,]+", value.strip().lower()):
+        name = word.lstrip("-+")
+        taken = _FAMILIES.get(name) or ({_NAMES[name]} if name in _NAMES else set())
+        found = found - taken if word.startswith("-") else found | taken
+    return frozenset(found)
 
 
 def _unquoted(value: str) -> str:
