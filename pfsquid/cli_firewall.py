@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pfsquid import views
+from pfsquid import cli_prove, views
 from pfsquid.cli_options import ConfigOption, DebugOption, JsonOption
 from pfsquid.errors import ExitCode, PfsquidError, WrongUse
 
@@ -63,11 +63,12 @@ def configure(
             raise typer.Exit(ExitCode.FOUND if any(node.interrupted for node in nodes) else ExitCode.DONE)
         if plan or out:
             raise typer.Exit(ExitCode.FOUND)
-        if not yes and not _agreed(screen, "Apply these changes?"):
+        if not yes and not agreed(screen, "Apply these changes?"):
             raise typer.Exit(ExitCode.FOUND)
         for node in nodes:
             if given or node.prepared.plan.changes:
-                checkpoint = doing.configure(node, given, lambda text: views.say(screen, text))
+                prove = cli_prove.prover(config, lambda text: views.say(screen, text))
+                checkpoint = doing.configure(node, given, lambda text: views.say(screen, text), prove)
                 doing.tidy(node, (given or node.prepared.plan).keytab_path)
                 views.say(screen, f"{node.pfsense.name}: done and proved; to go back: pfsquid rollback {checkpoint.id}")
 
@@ -101,7 +102,7 @@ def rollback(
         views.show_changes(
             screen, explain(undo), [f"{path} was changed by somebody since and stays" for path in left], json
         )
-        return bool(undo.changes) and (yes or _agreed(screen, "Go back?"))
+        return bool(undo.changes) and (yes or agreed(screen, "Go back?"))
 
     checkpoints.named(site.state / name, checkpoint)
     mend = yes or sys.stdin.isatty()
@@ -132,7 +133,7 @@ def init(
     key = host_key(host, port)
     views.say(screen, f"{host} shows the host key {key.get_name()} {fingerprint(key)}")
     views.say(screen, "compare it on the firewall's own console: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub")
-    if not yes and not _agreed(screen, "Is it the same?"):
+    if not yes and not agreed(screen, "Is it the same?"):
         raise PfsquidError("nothing was written", "compare the fingerprints, then: pfsquid init")
     try:
         path.write_text(first_configuration(name, host, port, user, key), "utf-8")
@@ -143,7 +144,7 @@ def init(
     views.say(screen, f"{path} is written; fill in the places marked with <…>, then: pfsquid configure --plan")
 
 
-def _agreed(screen: views.Screen, question: str) -> bool:
+def agreed(screen: views.Screen, question: str) -> bool:
     """Ask on the terminal; the default is No. Raises WrongUse where there is no terminal to ask on."""
     if not sys.stdin.isatty():
         raise WrongUse("there is no terminal to ask on", "the same command with --yes")
@@ -151,6 +152,7 @@ def _agreed(screen: views.Screen, question: str) -> bool:
 
 
 def site_of(config: Path | None) -> Site:
+    """What the configuration says of firewalls, for commands that go to them. Raises WrongUse."""
     """What the configuration says of firewalls. Raises WrongUse."""
     from pfsquid.config import find, load
     from pfsquid.firewall.checkpoint import state_folder

@@ -15,12 +15,22 @@ from pfsquid.firewall.pfsense import Pfsense
 from pfsquid.firewall.plan import FILE, Plan, base_of
 from pfsquid.firewall.prepare import Prepared, Wanted, look, prepare
 from pfsquid.firewall.ssh import Target, connection
-from pfsquid.firewall.ticket import Passage, try_ticket
 from pfsquid.firewall.undo import keytab_of, recover, reversal, trial_of, undo
 from pfsquid.secrets import resolve
 from pfsquid.settings import DnsSettings, FirewallSettings, KerberosSettings, ProxySettings
 
 ROOT = ("root", "admin")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why what was applied has to go back: what was found, and what to do about it."""
+
+    detail: str
+    next: tuple[str, ...] = ()
+
+
+Prove = Callable[["Node"], Refusal | None]
 
 
 @dataclass(frozen=True)
@@ -93,8 +103,11 @@ def nodes(site: Site, names: tuple[str, ...], say: Say, mend: bool) -> Iterator[
         yield sorted((ready[name] for name in asked), key=lambda node: node.settings.synced_from is None)
 
 
-def configure(node: Node, given: Plan | None, say: Say) -> Checkpoint:
-    """Carry out a node's plan, or exactly the `given` one. Raises PfsquidError, RolledBack, LostConnection."""
+def configure(node: Node, given: Plan | None, say: Say, prove: Prove) -> Checkpoint:
+    """Carry out a node's plan, or exactly the `given` one. prove: whether people get through now.
+
+    Raises PfsquidError, RolledBack, LostConnection.
+    """
     prepared = node.prepared
     plan = _checked(given, prepared) if given else prepared.plan
     try:
@@ -104,28 +117,23 @@ def configure(node: Node, given: Plan | None, say: Say) -> Checkpoint:
     checkpoint = begin(node.checkpoints, plan, bool(prepared.facts.pid))
     _carry_out(node, plan, checkpoint, replace(prepared.trial, keytab_path=plan.keytab_path), prepared.proof, say)
     if node.settings.synced_from is None:
-        _prove_with_ticket(node, plan, checkpoint, say)
+        _prove(node, plan, checkpoint, say, prove)
     return checkpoint
 
 
-def _prove_with_ticket(node: Node, plan: Plan, checkpoint: Checkpoint, say: Say) -> None:
-    """Where the caller has a ticket, a request with it must get through; else all is taken back. Raises RolledBack."""
-    kerberos, proof = node.wanted.kerberos, node.prepared.proof
-    ticket = try_ticket(kerberos.proxy, proof.port, proof.address, kerberos.realm)
-    say(f"{node.pfsense.name}: {ticket.detail}")
-    if ticket.passage is not Passage.REFUSED:
+def _prove(node: Node, plan: Plan, checkpoint: Checkpoint, say: Say, prove: Prove) -> None:
+    """What stands in the way of people who log in takes all back. Raises RolledBack."""
+    refusal = prove(node)
+    if refusal is None:
         return
+    say(f"{node.pfsense.name}: {refusal.detail}; taking it back")
     actual, facts = look(node.pfsense, node.wanted)
     undoing, _ = reversal(plan, actual)
     applied = replace(node, prepared=replace(node.prepared, actual=actual, facts=facts))
     again = _go_back(applied, undoing, trial_of(undoing, actual), bool(node.prepared.facts.pid), say)
     for one in (checkpoint, again):
         one.note(UNDONE)
-    raise RolledBack(
-        f"{node.pfsense.name}: put back: {ticket.detail}\nthe proxy serves as before",
-        f"kvno HTTP/{kerberos.proxy}    # can a ticket for the proxy be had, and is its kvno in the keytab?",
-        "klist -kte KEYTAB",
-    )
+    raise RolledBack(f"{node.pfsense.name}: put back: {refusal.detail}\nthe proxy serves as before", *refusal.next)
 
 
 def tidy(node: Node, live: str) -> None:

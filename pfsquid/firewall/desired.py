@@ -67,10 +67,12 @@ def desired(
     keytab_path: str,
     templates: Path,
     squid_tls: bool = True,
+    log_rotate: int = 0,
 ) -> Desired:
     """The wanted state. keytab: its bytes. keytab_path: where it lies, or will lie, on the firewall.
 
     squid_tls: was Squid built with OpenSSL? Elsewhere the code for the SNI is a fatal error; a `-` comes in its place.
+    log_rotate: how many rotated logs the package keeps; 0: Squid opens cache.log anew and keeps none.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(templates),
@@ -95,6 +97,8 @@ def desired(
         blocked=proxy.blocked,
         groups=[sid_in_base64(sid) for sid in proxy.groups],
         own_log=proxy.own_log,
+        cache_log=proxy.cache_log,
+        log_rotate=log_rotate,
         logformat=FORMATS["pfsquid"] if squid_tls else FORMATS["pfsquid"].replace("%ssl::>sni", "-"),
     )
     # Squid drops its supplementary groups: only its user, or the group proxy, can read a keytab (0400 keeps it to it).

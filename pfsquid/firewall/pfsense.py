@@ -25,10 +25,16 @@ _PHP = (
 )
 _FOLDER = Path(__file__).parent / "programs"
 _PIECES = {
-    "read": ("prelude", "read"),
-    "stage": ("prelude", "stage"),
-    "apply": ("prelude", "prove", "apply"),
-    "clean": ("prelude", "clean"),
+    "read": ("begin", "prelude", "read"),
+    "stage": ("begin", "prelude", "stage"),
+    "apply": ("begin", "prelude", "prove", "apply"),
+    "clean": ("begin", "prelude", "clean"),
+    "renew": ("begin", "prelude", "prove", "renew"),
+    # These only look: no file of pfSense is required, for that can write a cache.
+    "inspect": ("begin", "squids_user", "settings", "inspect"),
+    "relay": ("begin", "relay"),
+    "accept": ("begin", "squids_user", "accept"),
+    "since": ("begin", "since"),
 }
 _EMPTY_SQUID_CONF = (
     "http_port 127.0.0.1:3128\nacl localnet src all\n# Custom options before auth\nhttp_access deny all\n"
@@ -127,11 +133,11 @@ def read(pfsense: Pfsense, fields: tuple[str, ...], files: tuple[str, ...], help
     }
     answer = pfsense.run("read", asked)
     server_key = pfsense.connection.transport.get_remote_server_key()
-    found = {path: _file(one) for path, one in _mapping(answer["files"]).items() if one is not None}
+    found = {path: _file(one) for path, one in mapping(answer["files"]).items() if one is not None}
     actual = Actual(
         release=answer["release"],
         host_key=f"{server_key.get_name()} {server_key.get_base64()}",
-        fields=_mapping(answer["fields"]),
+        fields=mapping(answer["fields"]),
         files=found,
         resolver=answer["resolver"],
         overrides=list(answer["overrides"]),
@@ -148,7 +154,7 @@ def read(pfsense: Pfsense, fields: tuple[str, ...], files: tuple[str, ...], help
         transparent=answer["transparent"] == "on",
         cache_saved=answer["cache_saved"],
         sync=answer["sync"],
-        interfaces=_mapping(answer["interfaces"]),
+        interfaces=mapping(answer["interfaces"]),
         squid_conf=None if conf is None else base64.b64decode(conf),
         keytabs=tuple(sorted(path for path in found if path.endswith(".keytab"))),
     )
@@ -185,8 +191,8 @@ def _file(one: dict[str, Any]) -> ActualFile:
     )
 
 
-def _mapping(value: Any) -> dict[str, Any]:
-    """PHP writes an empty map as an empty list."""
+def mapping(value: Any) -> dict[str, Any]:
+    """A map of an answer: PHP writes an empty one as an empty list."""
     return dict(value) if isinstance(value, dict) else {}
 
 

@@ -21,7 +21,7 @@ DEPRECATION = (
     "Netgate has deprecated pfSense's Squid package: it gets no fixes from them and will go in a later major release. "
     "pfsquid works while it is there; plan for a proxy elsewhere."
 )
-INTERFACES, PORT = f"{SQUID}/active_interface", f"{SQUID}/proxy_port"
+INTERFACES, PORT, ROTATE = f"{SQUID}/active_interface", f"{SQUID}/proxy_port", f"{SQUID}/log_rotate"
 _KEYTAB = re.compile(r" -k (\S+)")
 _SYNCED = ("auto", "manual")
 
@@ -51,7 +51,7 @@ class Prepared:
 
 def fields_asked(wanted: ProxySettings) -> tuple[str, ...]:
     """The paths in config.xml that pfsquid may touch or must know."""
-    return tuple(dict.fromkeys((BEFORE_AUTH, INTERFACES, PORT, *package_fields(wanted))))
+    return tuple(dict.fromkeys((BEFORE_AUTH, INTERFACES, PORT, ROTATE, *package_fields(wanted))))
 
 
 def look(pfsense: Pfsense, wanted: Wanted) -> tuple[Actual, Facts]:
@@ -72,7 +72,8 @@ def prepare(pfsense: Pfsense, settings: FirewallSettings, wanted: Wanted, keytab
         )
     proxy, warnings = _for_this_squid(wanted.proxy, facts)
     path = keytab_path or keytab_place(actual, facts, wanted.keytab, datetime.now(UTC))
-    state = desired(wanted.kerberos, proxy, wanted.dns, wanted.keytab, path, wanted.templates, facts.squid_tls)
+    rotate = rotated_logs(wanted.proxy.log_days, actual.fields.get(ROTATE))
+    state = desired(wanted.kerberos, proxy, wanted.dns, wanted.keytab, path, wanted.templates, facts.squid_tls, rotate)
     if settings.synced_from:
         state = Desired(state.files, {}, "", state.overrides, path)
     interfaces = wanted.proxy.interface or actual.fields.get(INTERFACES) or "lan"
@@ -137,6 +138,12 @@ def keytab_place(actual: Actual, facts: Facts, keytab: bytes, now: datetime) -> 
         if hmac.compare_digest(there.digest, hmac.new(actual.key, keytab, hashlib.sha256).hexdigest()):
             return used[1]
     return f"{KEYTAB_FOLDER}/pfsquid-{now:%Y%m%dT%H%M%S%f}.keytab"
+
+
+def rotated_logs(days: int | None, field: str | None) -> int:
+    """The number N of the package's own `debug_options rotate=N`: as configured, or as it is set there; empty is 0."""
+    text = (field or "").strip()
+    return days or (int(text) if re.fullmatch(r"[0-9]{1,6}", text) else 0)
 
 
 def _for_this_squid(proxy: ProxySettings, facts: Facts) -> tuple[ProxySettings, tuple[str, ...]]:

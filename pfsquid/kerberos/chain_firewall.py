@@ -41,7 +41,7 @@ def pfsense(firewall: Inspected) -> Finding:
     return ok(told)
 
 
-def package(firewall: Inspected) -> Finding:
+def package(asked: Asked, firewall: Inspected) -> Finding:
     """The Squid package is there, on, and in a state in which it can ask for tickets."""
     settings = firewall.settings
     if settings is None or settings.squid is None or not firewall.squid.version:
@@ -59,7 +59,8 @@ def package(firewall: Inspected) -> Finding:
     if squid.get("transparent_proxy") == "on":
         return fail(
             f"{told}: the proxy is transparent, and an intercepted request cannot be asked for a ticket",
-            f"{_PACKAGE}: take Transparent HTTP Proxy out; tell browsers the proxy's name (WPAD, PAC, policy)",
+            f"{_PACKAGE}: take Transparent HTTP Proxy out; tell browsers the proxy's name",
+            f"{asked.proxy}    # what browsers have to be told, by WPAD, PAC file or policy",
             cause=["transparent"],
         )
     if firewall.squid.negotiate is False:

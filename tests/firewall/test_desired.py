@@ -31,6 +31,11 @@ def test_the_block_asks_for_kerberos_and_denies_who_has_no_ticket() -> None:
     assert not any(line.startswith("http_access allow") for line in lines)
 
 
+def test_squid_says_in_cache_log_what_goes_wrong_unless_told_not_to() -> None:
+    assert wanted().block.splitlines()[1] == "debug_options ALL,1 rotate=0"
+    assert "debug_options" not in wanted(ProxySettings(cache_log=False)).block
+
+
 def test_exempt_sites_and_sources_are_not_asked_and_stay_under_the_packages_rules() -> None:
     exempt = ExemptSettings(sites=(".windowsupdate.com",), sources=("10.1.2.0/24",))
     lines = wanted(ProxySettings(exempt=exempt)).block.splitlines()

@@ -31,7 +31,7 @@ def run(at: Site, *names: str) -> None:
     with doing.nodes(at, names, lambda _: None, mend=True) as nodes:
         for node in nodes:
             if node.prepared.plan.changes:
-                doing.configure(node, None, lambda _: None)
+                doing.configure(node, None, lambda _: None, lambda _: None)
             doing.tidy(node, node.prepared.plan.keytab_path)
 
 

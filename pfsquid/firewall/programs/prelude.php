@@ -1,14 +1,5 @@
-// Stands before every program: pfSense's configuration, fresh, and one marked answer. Constant text; all data is in $in.
+// Stands after begin.php in every program that changes something or asks pfSense's own functions: the configuration, fresh.
 // Keeps to what releases 2.7, 2.8 and 2.9 have in common, and asks for the rest by function_exists.
-error_reporting(E_ERROR | E_PARSE | E_CORE_ERROR | E_COMPILE_ERROR | E_RECOVERABLE_ERROR);
-ini_set('display_errors', '0');
-ini_set('zend.exception_ignore_args', '1'); // a trace of calls would show the first bytes of a keytab
-ignore_user_abort(true);
-set_time_limit(0);
-umask(077);
-
-// Everything that pfSense prints is noise; it is kept, shortened, as evidence.
-ob_start();
 require_once('config.inc');
 pfsquid_load('util.inc');
 
@@ -17,20 +8,6 @@ function pfsquid_load($file) {
 	if (stream_resolve_include_path($file) !== false) {
 		require_once($file);
 	}
-}
-
-function pfsquid_answer($answer) {
-	global $in, $pfsquid_answered;
-	$noise = '';
-	while (ob_get_level() > 0) {
-		$noise = ob_get_clean() . $noise;
-	}
-	if ($pfsquid_answered) {
-		return;
-	}
-	$pfsquid_answered = true;
-	$answer['noise'] = substr(trim($noise, " .\n\r\t"), 0, 2000);
-	echo "\n" . $in['mark'] . json_encode($answer, JSON_INVALID_UTF8_SUBSTITUTE | JSON_UNESCAPED_SLASHES) . "\n";
 }
 
 // 2.7 trusts a cache of config.xml without a look at its age: always read the file itself.
@@ -89,11 +66,6 @@ function pfsquid_file($path, $key, $with_content) {
 		'mode' => fileperms($path) & 07777,
 		'content' => $with_content ? base64_encode($content) : null,
 	);
-}
-
-function pfsquid_pid() {
-	$pid = intval(@file_get_contents('/var/run/squid/squid.pid'));
-	return $pid > 1 && posix_kill($pid, 0) ? $pid : 0;
 }
 
 // What Squid's own parser says against a configuration; '' where it takes it.

@@ -52,5 +52,5 @@ function pfsquid_look($proof) {
 function pfsquid_cache_log() {
 	$log = @file_get_contents('/var/squid/logs/cache.log', false, null, max(0, intval(@filesize('/var/squid/logs/cache.log')) - 8192));
 	$lines = preg_grep('/FATAL|ERROR|WARNING|Bungled/', explode("\n", strval($log)));
-	return preg_replace('#(Negotiate|Basic|token=|YR|KK) *[A-Za-z0-9+/=]{8,}#', '$1 …', array_slice(array_values($lines), -8));
+	return array_map('pfsquid_redacted', array_slice(array_values($lines), -8));
 }

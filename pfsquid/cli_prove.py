@@ -1,0 +1,64 @@
+"""The quick part of the chain, as `configure` runs it: do people get through what was just applied?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pfsquid.firewall.configure import Node, Refusal
+    from pfsquid.kerberos.check import Result
+
+# Without these nobody who has to log in gets through: the proxy would be worse off than before.
+PUT_BACK = ("keytab-principal", "helper-program", "ticket", "helper", "squid", "request")
+
+
+def prover(config: Path | None, say: Callable[[str], None]) -> Callable[[Node], Refusal | None]:
+    """A function that verifies a firewall over its open connection, says what it found, and what must go back."""
+
+    def prove(node: Node) -> Refusal | None:
+        from pfsquid.config import find, load
+        from pfsquid.kerberos.chain import QUICK
+        from pfsquid.kerberos.check import Status
+        from pfsquid.kerberos.verify import Verification
+
+        path = find(config, os.environ)
+        folder = path.absolute().parent if path else Path.cwd()
+        name = node.pfsense.name
+        verification = Verification(load(path), folder, lambda _: nullcontext(node.pfsense), dict(os.environ))
+        results = list(verification.firewall(name, checks=QUICK))
+        refusal = _refusal(results)
+        for result in results:
+            told = f"{result.code}: {result.finding.detail}"
+            if result.status in (Status.FAIL, Status.ERROR, Status.WARN) and not (refusal and refusal.detail == told):
+                say(f"{name}: {told}")
+        if refusal is None:
+            say(f"{name}: {_told(results)}")
+        return refusal
+
+    return prove
+
+
+def _told(results: list[Result]) -> str:
+    """How far the proof went, in one line."""
+    by_code = {result.code: result for result in results}
+    request = by_code["request"]
+    if request.status == "ok":
+        return f"a request with a ticket got through: {request.finding.detail}"
+    if request.finding.waits_for:
+        return f"no request with a ticket was made: it {request.finding.detail}"
+    return f"a request with a ticket: {request.finding.detail}"
+
+
+def _refusal(results: list[Result]) -> Refusal | None:
+    from pfsquid.firewall.configure import Refusal
+
+    for result in results:
+        if result.status == "fail" and result.code in PUT_BACK:
+            remedy = result.finding.remedy
+            steps = (remedy.text, *remedy.commands) if remedy else ()
+            return Refusal(f"{result.code}: {result.finding.detail}", steps)
+    return None
