@@ -20,6 +20,7 @@ from pfsquid.cli import app
 from pfsquid.discovery.answer import answer, answer_sql, knowledge
 from pfsquid.discovery.ask import PARAMETERS, questions
 from pfsquid.errors import ExitCode
+from pfsquid.kerberos.chain import CHAIN
 from pfsquid.lake.catalog import Lake, open_lake
 from pfsquid.lake.tables import TABLES
 from pfsquid.resources import configs
@@ -237,3 +238,8 @@ def test_links_to_files_lead_somewhere(path: Path) -> None:
 def test_paths_in_the_readme_are_there() -> None:
     paths = re.findall(r"`((?:configs|templates|collectors|pfsquid|docs|tests|bench)/[\w./-]*)`", TEXT)
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_every_check_of_the_chain_is_explained() -> None:
+    table = (ROOT / "docs" / "verify.md").read_text("utf-8")
+    assert [check.code for check in CHAIN if f"| `{check.code}` |" not in table] == []
