@@ -15,7 +15,7 @@ from tests.lab.fixture import Lab
 
 pytestmark = pytest.mark.lab
 
-# The break → the code that must be red, and a word that its line must have. Those of controllers and certificates, which
+# The break → the code that must be red, and a word of its line. Those of controllers and certificates, which
 # take longest, stand in test_lab_verify_controllers.py.
 RED = {
     "override_missing": ("dns-override", "no domain override for lab.pfsquid.test"),
