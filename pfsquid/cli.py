@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from pfsquid import __version__, cli_firewall, views
+from pfsquid import __version__, cli_firewall, cli_keytab, cli_verify, views
 from pfsquid.cli_options import ConfigOption, DebugOption, FormatOption, JsonOption, LakeOption, debug_wanted
 from pfsquid.errors import ExitCode, PfsquidError, WrongUse
 from pfsquid.views import Format
@@ -57,11 +57,14 @@ app = typer.Typer(
 )
 collect = typer.Typer(help="Bring rows into the lake, each exactly once.", no_args_is_help=True)
 app.add_typer(collect, name="collect")
+app.add_typer(cli_keytab.keytab, name="keytab")
 
 
 app.command()(cli_firewall.configure)
 app.command()(cli_firewall.rollback)
 app.command()(cli_firewall.init)
+app.command()(cli_verify.verify_kerberos)
+app.command()(cli_verify.explain)
 
 
 FromOption = Annotated[

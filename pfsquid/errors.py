@@ -28,6 +28,9 @@ class PfsquidError(Exception):
         self.next = next
         self.exit_code = exit_code
 
+    def __str__(self) -> str:
+        return self.message  # what is added on an error's way up belongs to it
+
 
 class WrongUse(PfsquidError):  # noqa: N818 - reads as what it is
     """Wrong usage or configuration: exit status 2."""

@@ -22,19 +22,27 @@ BENCH = sorted((ROOT / "bench").rglob("*.py"))
 BASE = {"errors", "resources"}
 CONFIGURED = BASE | {"config", "settings", "secrets"}
 MIDDLE = {"firewall", "kerberos", "lake", "discovery", "forward", "aws"}
+# What of `firewall` only reads.
+READING = ("ssh", "pfsense", "inspect", "inspected", "probes", "squid_conf")
 MAY: dict[str, set[str]] = {
     "": set(),
     "__main__": {"cli"},
-    "cli": {"", "views", "cli_firewall", "cli_options", "demo", "dashboard", "service"} | MIDDLE | CONFIGURED,
-    "cli_firewall": {"views", "cli_options", "discovery", "firewall", "kerberos"} | CONFIGURED,
+    "cli": {"", "views", "cli_firewall", "cli_keytab", "cli_verify", "cli_options", "demo", "dashboard", "service"}
+    | MIDDLE
+    | CONFIGURED,
+    "cli_firewall": {"views", "cli_prove", "cli_options", "discovery", "firewall", "kerberos"} | CONFIGURED,
+    "cli_prove": {"firewall", "kerberos"} | CONFIGURED,
+    "cli_keytab": {"views", "cli_firewall", "cli_options", "firewall", "kerberos"} | CONFIGURED,
+    "cli_verify": {"views", "view_checks", "cli_firewall", "cli_options", "firewall", "kerberos"} | CONFIGURED,
     "cli_options": {"views"},
     "service": {"", "views"} | MIDDLE | CONFIGURED,
     "demo": {"", "views"} | MIDDLE | CONFIGURED,
     "dashboard": {"", "views", "lake", "discovery", "config"} | BASE,
     "fitting": set(),
+    "view_checks": {"views", "kerberos"},
     "views": {"", "fitting", "discovery", "lake", "firewall", "kerberos", "forward", "aws"} | BASE,
     "firewall": CONFIGURED,
-    "kerberos": {"firewall.ssh"} | CONFIGURED,
+    "kerberos": {f"firewall.{one}" for one in READING} | CONFIGURED,
     "lake": BASE,
     "discovery": {"lake"} | BASE,
     "forward": {"discovery"} | CONFIGURED,
@@ -52,16 +60,24 @@ PURE = (
     "pfsquid.discovery.ask",
     "pfsquid.firewall.desired",
     "pfsquid.firewall.plan",
-    "pfsquid.kerberos.check",
+    "pfsquid.firewall.inspected",
+    "pfsquid.firewall.squid_conf",
+    "pfsquid.kerberos.account",
     "pfsquid.kerberos.causes",
+    "pfsquid.kerberos.ccache",
+    "pfsquid.kerberos.chain",
+    "pfsquid.kerberos.check",
+    "pfsquid.kerberos.explain",
     "pfsquid.kerberos.keytab",
+    "pfsquid.kerberos.messages",
+    "pfsquid.kerberos.spnego",
     "collectors.squid.logformat",
     "collectors.squid.lines",
     "collectors.squid.values",
     "collectors.squid.columns",
     "collectors.entra.windows",
 )
-IMPURE = {"paramiko", "boto3", "botocore", "requests", "msal", "ldap3", "duckdb", "pyiceberg", "urllib3", "httpx"}
+IMPURE = {"socket", "dns", "paramiko", "boto3", "botocore", "requests", "msal", "ldap3", "duckdb", "pyiceberg", "urllib3", "httpx"}
 
 
 @cache

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from pfsquid.kerberos import chain_directory, chain_firewall, chain_keytab, chain_names, chain_proxy
+from pfsquid.kerberos import (
+    chain_directory,
+    chain_firewall,
+    chain_kdc,
+    chain_keytab,
+    chain_names,
+    chain_proxy,
+    chain_ticket,
+)
 from pfsquid.kerberos.check import Check
 
 CHAIN = (
@@ -12,33 +20,34 @@ CHAIN = (
     Check("squid-conf", "squid.conf", chain_firewall.squid_conf, ("package",), quick=True),
     Check("krb5-conf", "krb5.conf", chain_firewall.krb5_conf, ("pfsense",), quick=True),
     Check("dns-override", "DNS override of the domain", chain_names.dns_override, ("pfsense",), quick=True),
-    Check("dc", "a domain controller answers", chain_names.dc, ("pfsense",), quick=True),
+    Check("dc", "domain controllers", chain_kdc.dc, ("pfsense",), quick=True),
     Check("dns-srv", "SRV records", chain_names.dns_srv, ("dns-override", "dc"), quick=True),
     Check("dns-kdc", "addresses of the domain controllers", chain_names.dns_kdc, ("dns-srv",), quick=True),
-    Check("kdc", "Kerberos service (KDC)", chain_names.kdc, ("dns-kdc",), quick=True),
-    Check("dc-all", "every domain controller answers", chain_names.dc_all, ("kdc",)),
-    Check("clock", "clocks", chain_names.clock, ("kdc",), quick=True),
+    Check("kdc", "Kerberos service (KDC)", chain_kdc.kdc, ("dns-kdc",), quick=True),
+    Check("dc-all", "all domain controllers", chain_kdc.dc_all, ("kdc",)),
+    Check("clock", "clocks", chain_kdc.clock, ("kdc",), quick=True),
     Check("dns-proxy", "name of the proxy", chain_names.dns_proxy, ("dns-override", "dc")),
     Check("dns-reverse", "reverse record of the proxy", chain_names.dns_reverse, ("dns-proxy",)),
     Check("ldap", "LDAP inside TLS", chain_directory.ldap, ("dns-kdc",)),
     Check("ldap-login", "login to the directory", chain_directory.ldap_login, ("ldap",)),
     Check("spn", "SPN", chain_directory.spn, ("ldap-login",)),
     Check("account", "service account", chain_directory.account, ("ldap-login",), ("spn",)),
-    Check("account-enctypes", "its encryption types", chain_directory.account_enctypes, ("account",)),
+    Check("account-enctypes", "enctypes of the service account", chain_directory.account_enctypes, ("account",)),
     Check("keytab-readable", "keytab on the firewall", chain_keytab.keytab_readable, ("squid-conf",), quick=True),
-    Check("keytab-private", "nobody else reads it", chain_keytab.keytab_private, ("keytab-readable",), quick=True),
-    Check("keytab", "what is in it", chain_keytab.keytab, ("keytab-readable",), quick=True),
-    Check("keytab-principal", "its principal", chain_keytab.keytab_principal, ("keytab",), quick=True),
+    Check("keytab-private", "readers of the keytab", chain_keytab.keytab_private, ("keytab-readable",), quick=True),
+    Check("keytab", "keytab", chain_keytab.keytab, ("keytab-readable",), quick=True),
+    Check("keytab-principal", "principal in the keytab", chain_keytab.keytab_principal, ("keytab",), quick=True),
     Check(
-        "keytab-enctypes", "its enctypes", chain_keytab.keytab_enctypes, ("keytab-principal",), ("account-enctypes",)
+        "keytab-enctypes", "enctypes in the keytab", chain_keytab.keytab_enctypes, ("keytab-principal",),
+        ("account-enctypes",),
     ),
     Check(
-        "keytab-kvno", "its kvno", chain_keytab.keytab_kvno, ("keytab-principal", "account"),
+        "keytab-kvno", "kvno in the keytab", chain_keytab.keytab_kvno, ("keytab-principal", "account"),
         ("account-enctypes", "keytab-enctypes"),
     ),
-    Check("login", "a login to the domain", chain_keytab.login, ("kdc",), quick=True),
+    Check("login", "login to the domain", chain_ticket.login, ("kdc",), quick=True),
     Check(
-        "ticket", "a ticket for the proxy", chain_keytab.ticket, ("login", "keytab-principal"),
+        "ticket", "ticket for the proxy", chain_ticket.ticket, ("login", "keytab-principal"),
         ("spn", "account", "account-enctypes", "keytab-enctypes", "keytab-kvno"), quick=True,
     ),
     Check(
@@ -51,8 +60,8 @@ CHAIN = (
     ),
     Check("cache-log", "cache.log", chain_proxy.cache_log, ("squid",)),
     Check("children", "helper processes", chain_proxy.children, ("squid",)),
-    Check("request", "a real request", chain_proxy.request, ("squid", "helper"), ("children",), quick=True),
-    Check("access-log", "its line in the access log", chain_proxy.access_log, ("request",)),
-    Check("ntlm", "no NTLM", chain_proxy.ntlm, ("squid",)),
+    Check("request", "request through the proxy", chain_proxy.request, ("squid", "helper"), ("children",), quick=True),
+    Check("access-log", "access log", chain_proxy.access_log, ("request",)),
+    Check("ntlm", "NTLM", chain_proxy.ntlm, ("squid",)),
 )  # fmt: skip
 QUICK = tuple(check for check in CHAIN if check.quick)

@@ -16,6 +16,24 @@ _SOON = timedelta(days=14)
 _ADUC = "Active Directory Users and Computers"
 
 
+_CURES = {
+    "untrusted": "the certificate was not signed by a CA that is trusted here: name the domain's CA certificate in "
+    "pfsquid.yaml; never switch the verification off",
+    "wrong_name": "the certificate is of another name: name the domain controller as its certificate does",
+    "expired_certificate": "renew the domain controller's certificate",
+    "no_tls": "the domain controller has no certificate, or something else listens on that port",
+    "signing_required": "use directory.tls: ldaps",
+}
+# Those that have a cause of their own.
+_CODES: dict[str, tuple[str, ...]] = {
+    kind: (f"ldap-{kind.replace('_', '-')}",)
+    for kind in (
+        "untrusted", "wrong_name", "expired_certificate", "signing_required", "bad_password", "locked", "disabled",
+        "account_expired", "password_expired", "must_change",
+    )
+}  # fmt: skip
+
+
 def ldap(ldap: Ldap) -> Finding:
     """A domain controller speaks LDAP inside TLS to this machine, and shows a certificate of its name."""
     evidence = [f"{name}: {refusal.message}" for name, refusal in ldap.refused.items()]
@@ -24,28 +42,24 @@ def ldap(ldap: Ldap) -> Finding:
         refusal = next(iter(bad.values()))
         return fail(
             refusal.message, _CURES.get(refusal.kind, "see what the server says"), *refusal.next,
-            cause=[f"ldap-{refusal.kind.replace('_', '-')}"], evidence=evidence,
+            cause=_CODES.get(refusal.kind, ()), evidence=evidence,
         )  # fmt: skip
     if ldap.opened or any(one.kind not in _WAY for one in ldap.refused.values()):
         names = [*ldap.opened, *(name for name, one in ldap.refused.items() if one.kind not in _WAY)]
         return ok(f"{', '.join(names)}: TLS, and a certificate of that name", evidence)
-    first = next(iter(ldap.refused.values()))
+    first = next(iter(ldap.refused.values()), None)
+    if first is None:
+        return unknown(
+            "no domain controller is known whose LDAP could be asked",
+            "neither the configuration nor an SRV record names one",
+            "directory.servers: [NAME]    # in pfsquid.yaml",
+        )
     return unknown(
         f"LDAP cannot be reached from this machine: {first.message}",
         "the firewall does reach a domain controller; run this where LDAPS is allowed, or let this machine through",
         *first.next,
         evidence=evidence,
     )
-
-
-_CURES = {
-    "untrusted": "the certificate was not signed by a CA that is trusted here: name the domain's CA certificate in "
-    "pfsquid.yaml; never switch the verification off",
-    "wrong_name": "the certificate is of another name: name the domain controller as its certificate does",
-    "expired_certificate": "renew the domain controller's certificate",
-    "no_tls": "the domain controller has no certificate, or something else listens there",
-    "signing_required": "use directory.tls: ldaps",
-}
 
 
 def ldap_login(ldap: Ldap) -> Finding:
@@ -60,7 +74,8 @@ def ldap_login(ldap: Ldap) -> Finding:
         "not again: each wrong password counts towards a lockout",
         *refusal.next,
         "directory.user, directory.password    # in pfsquid.yaml",
-        cause=[f"ldap-{refusal.kind.replace('_', '-')}"],
+        cause=_CODES.get(refusal.kind, ()),
+        evidence=[f"{name}: {one.message}" for name, one in ldap.refused.items()],
     )
 
 
@@ -80,12 +95,10 @@ def spn(asked: Asked, owners: Owners) -> Finding:
         )
     if len(accounts) > 1:
         named = ", ".join(one.sam for one in accounts)
-        keep = owners.service.sam if owners.service else asked.who
-        drop = next((one.sam for one in accounts if one.sam != keep), accounts[-1].sam)
         return fail(
             f"{len(accounts)} accounts have the SPN {wanted}: {named} ({owners.where})",
             "the KDC then gives no ticket at all (or one that only the other account can read): leave it on one",
-            f"setspn -D {wanted} {drop}",
+            *_left_on_one(asked, owners),
             f"setspn -Q {wanted}    # to look again; setspn -X -F finds all duplicates of the forest",
             cause=["spn-duplicate"],
             evidence=evidence,
@@ -102,7 +115,7 @@ def spn(asked: Asked, owners: Owners) -> Finding:
             evidence=evidence,
         )
     spelled = owner.spelling_of(wanted)
-    if spelled != wanted:
+    if spelled and wanted not in owner.spns:
         return fail(
             f"the SPN is written {spelled}, and browsers ask for {wanted}",
             "Active Directory itself does not tell upper from lower case, but keytabs do: tools copy the spelling into "
@@ -114,13 +127,30 @@ def spn(asked: Asked, owners: Owners) -> Finding:
     return ok(f"{wanted} is on {owner.sam} alone ({owners.where})", evidence)
 
 
+def _left_on_one(asked: Asked, owners: Owners) -> tuple[str, ...]:
+    """Commands that leave the SPN on the service account alone; which that is, nobody may guess."""
+    if owners.service is None:
+        names = " or ".join(one.sam for one in owners.accounts)
+        return (f"setspn -D {asked.service} ACCOUNT    # {names}: each but the one whose key the keytab has",)
+    ours = owners.service.dn.lower()
+    others = [one.sam for one in owners.accounts if one.dn.lower() != ours]
+    adds = () if len(others) < len(owners.accounts) else (f"setspn -S {asked.service} {owners.service.sam}",)
+    return (*(f"setspn -D {asked.service} {sam}" for sam in others), *adds)
+
+
 def account(asked: Asked, owners: Owners, domain: Domain) -> Finding:
     """The service account is enabled, not locked, and its password holds."""
     one = owners.service
+    if one is None and asked.account is None:
+        return unknown(
+            "which account is the service's is not known: the configuration names none, and no one alone has the SPN",
+            "name it",
+            "kerberos.account    # in pfsquid.yaml",
+        )
     if one is None:
         return fail(
             f"there is no account {asked.who} in the domain",
-            "make it, or correct kerberos.account",
+            "make it, or correct kerberos.account in pfsquid.yaml",
             "pfsquid keytab create    # makes the account, its SPN and the keytab",
         )
     evidence = [f"{one.dn}: {', '.join(sorted(one.flags))}; password set {one.password_set or 'never'}"]
@@ -132,10 +162,10 @@ def account(asked: Asked, owners: Owners, domain: Domain) -> Finding:
             cause=[cause], evidence=evidence,
         )  # fmt: skip
     expiry = _expiry(one, domain)
-    if expiry is not None and expiry - domain.now < _SOON:
-        days = max((expiry - domain.now).days, 0)
+    # Where it is over by the domain's rule and the controller says nothing, a finer rule holds for this account.
+    if expiry is not None and timedelta() <= expiry - domain.now < _SOON:
         return warn(
-            f"the password of {one.sam} expires in {days} days",
+            f"the password of {one.sam} expires on {expiry:%Y-%m-%d}",
             "change it before, and the keytab with it; or let it not expire, as is usual for a service",
             "pfsquid keytab rotate",
             f"Set-ADUser {one.sam} -PasswordNeverExpires $true",
@@ -185,7 +215,7 @@ def account_enctypes(owners: Owners, trial: Trial) -> Finding:
     """The service account allows AES, and nothing that the firewall would not take."""
     one = owners.service
     if one is None:
-        return unknown("there is no service account to look at", "see account")
+        return unknown("there is no service account to look at", "see account", "kerberos.account    # in pfsquid.yaml")
     fix = (
         f"Set-ADUser {one.sam} -KerberosEncryptionType AES128,AES256",
         f"net ads enctypes set {one.sam} 24    # on a Samba domain controller",
@@ -200,7 +230,7 @@ def account_enctypes(owners: Owners, trial: Trial) -> Finding:
         told = f"{one.sam} does not say which encryption types it allows, so the domain's default holds"
         if trial.enctype is not None and trial.enctype != RC4:
             return ok(f"{told}: tickets come with {name_of(trial.enctype)}")
-        told += ": tickets come with RC4" if trial.enctype == RC4 else ", often RC4"
+        told += ": tickets come with RC4" if trial.enctype == RC4 else "; that is often RC4"
         verdict = fail if trial.enctype == RC4 and not trial.opens else warn
         text = "say AES: the keytab's keys are AES keys, and a ticket made with RC4 cannot be read with them"
         return verdict(told, text, *fix, cause=["account-rc4"])
@@ -214,5 +244,5 @@ def account_enctypes(owners: Owners, trial: Trial) -> Finding:
             cause=["account-rc4"],
         )
     more = [name for name in names if not name.startswith("AES")]
-    told = f"; {', '.join(more)} is allowed too, and not needed" if more else ""
+    told = f"; not needed, and allowed too: {', '.join(more)}" if more else ""
     return ok(f"{', '.join(names)} (msDS-SupportedEncryptionTypes {one.enctypes}){told}")

@@ -25,6 +25,8 @@ def ssh(door: Door) -> Finding:
 
 def pfsense(firewall: Inspected) -> Finding:
     """It is a pfSense of a release that we know, and its configuration can be read."""
+    if not firewall.release:
+        return unknown("there is no /etc/version: is this a pfSense?", "firewalls.*.host in pfsquid.yaml names it")
     told = f"release {firewall.release}, PHP {firewall.php}"
     if firewall.settings is None:
         return fail(
@@ -32,11 +34,11 @@ def pfsense(firewall: Inspected) -> Finding:
             "without it pfSense does not come up again: restore the last good one",
             "Diagnostics > Backup & Restore > Config History",
         )
-    version = re.match(r"(\d+)\.(\d+)", firewall.release)
-    if not firewall.release:
-        return unknown("there is no /etc/version: is this a pfSense?", "firewalls.*.host in pfsquid.yaml")
+    version = re.match(r"(\d{1,4})\.(\d{1,4})", firewall.release)
     # Releases of pfSense Plus are years: 23.01 and later.
-    if version and (int(version[1]), int(version[2])) < _OLDEST:
+    if version is None:
+        return warn(told, "that is no release of pfSense that pfsquid knows", "cat /etc/version    # on the firewall")
+    if (int(version[1]), int(version[2])) < _OLDEST:
         return warn(told, "releases before 2.7 were never tried", "System > Update")
     return ok(told)
 
@@ -44,24 +46,27 @@ def pfsense(firewall: Inspected) -> Finding:
 def package(asked: Asked, firewall: Inspected) -> Finding:
     """The Squid package is there, on, and in a state in which it can ask for tickets."""
     settings = firewall.settings
-    if settings is None or settings.squid is None or not firewall.squid.version:
+    if settings is None or settings.squid is None:
         return fail(
             "the Squid package is not installed, or its settings were never saved",
             "install it and save its General page; it needs its Local Cache page saved once, too",
             "System > Package Manager > Available Packages: squid",
-            cause=["package-missing"],
+        )
+    if not firewall.squid.version:
+        return fail(
+            "the settings of the Squid package are there, but its program does not run",
+            "the package was taken out, or an update of pfSense left it half installed: install it again",
+            "squid -v    # on the firewall: what it says",
+            "System > Package Manager > Available Packages: squid",
         )
     squid, told = settings.squid, _versions(firewall)
     if squid.get("enable_squid") != "on":
-        return fail(
-            f"{told}: the proxy is switched off", f"{_PACKAGE}: Enable Squid Proxy", _CONFIGURE, cause=["package-off"]
-        )
+        return fail(f"{told}: the proxy is switched off", f"{_PACKAGE}: Enable Squid Proxy", _CONFIGURE)
     if squid.get("transparent_proxy") == "on":
         return fail(
             f"{told}: the proxy is transparent, and an intercepted request cannot be asked for a ticket",
-            f"{_PACKAGE}: take Transparent HTTP Proxy out; tell browsers the proxy's name",
+            f"{_PACKAGE}: switch Transparent HTTP Proxy off, and tell browsers the proxy's name instead",
             f"{asked.proxy}    # what browsers have to be told, by WPAD, PAC file or policy",
-            cause=["transparent"],
         )
     if firewall.squid.negotiate is False:
         return fail(
@@ -93,16 +98,16 @@ def squid_conf(asked: Asked, firewall: Inspected) -> Finding:
             "the block of pfsquid is not in Custom Options (Before Auth) any more, or what was written by hand was "
             "overwritten: only fields of config.xml live",
             _CONFIGURE,
-            cause=["block-missing"],
         )
     line = " ".join(command.words)
     evidence = [line]
-    if command.keytab is None and "KRB5_KTNAME" not in command.environment:
+    keytab = command.keytab or command.environment.get("KRB5_KTNAME")
+    if not keytab:
         return fail(
             "the helper is given no keytab (-k), so it looks for /etc/krb5.keytab",
             "no environment reaches Squid on pfSense, so KRB5_KTNAME cannot be set for it: name the keytab with -k",
             _CONFIGURE,
-            cause=["keytab-not-named"],
+            cause=["keytab-default-missing"],
             evidence=evidence,
         )
     named = command.spn
@@ -111,7 +116,7 @@ def squid_conf(asked: Asked, firewall: Inspected) -> Finding:
             f"the helper is not told its service name (-s), and takes this host's: HTTP/{firewall.hostname}",
             f"browsers ask for {asked.service}",
             _CONFIGURE,
-            cause=["no-service-name"],
+            cause=["keytab-other-principal"],
             evidence=evidence,
         )
     if named not in (None, "GSS_C_NO_NAME", asked.spn, asked.service):
@@ -119,7 +124,7 @@ def squid_conf(asked: Asked, firewall: Inspected) -> Finding:
             f"the helper answers as {named}, and browsers ask for {asked.spn}",
             "correct -s, or kerberos.proxy and kerberos.realm where those are wrong",
             _CONFIGURE,
-            cause=["wrong-service-name"],
+            cause=["keytab-server-mismatch"],
             evidence=evidence,
         )
     if not re.search(r"^\s*acl\s+\S+\s+proxy_auth(_regex)?\s", text, re.MULTILINE):
@@ -127,17 +132,16 @@ def squid_conf(asked: Asked, firewall: Inspected) -> Finding:
             "squid.conf names a helper, but no rule asks for a login (`acl … proxy_auth REQUIRED`)",
             "everybody is let through without a name",
             _CONFIGURE,
-            cause=["block-missing"],
             evidence=evidence,
         )
-    debug = (
-        "; -d writes whole tickets to cache.log, with which who reads it can be anybody"
-        if "d" in command.options
-        else ""
-    )
-    if debug:
-        return warn(f"{line}{debug}", "take -d out when you have seen enough", _CONFIGURE)
-    return ok(f"{asked.spn}, keytab {command.keytab or command.environment['KRB5_KTNAME']}", evidence)
+    if "d" in command.options:
+        return warn(
+            f"the helper runs with -d, which writes whole tokens to cache.log: {line}",
+            "whoever reads such a token in time can pose as its owner: take -d out when you have seen enough",
+            _CONFIGURE,
+            evidence=evidence,
+        )
+    return ok(f"{asked.spn}, keytab {keytab}", evidence)
 
 
 def krb5_conf(asked: Asked, firewall: Inspected) -> Finding:
@@ -173,7 +177,9 @@ def krb5_conf(asked: Asked, firewall: Inspected) -> Finding:
         other = "" if first == path or profiles[path].get("libdefaults", "default_realm") != asked.realm else first
         return fail(
             f"{other or path} says default_realm = {realm or 'nothing'}, and the domain's realm is {asked.realm}",
-            f"MIT Kerberos reads {first} first, and its word wins" if other else "the realm stands in capitals",
+            f"MIT Kerberos reads {first} first, and its word wins"
+            if other
+            else "the realm is the domain's name in capitals; or is kerberos.realm in pfsquid.yaml wrong?",
             _CONFIGURE,
             *([f"mv {other} {other}.off    # on the firewall, if nothing else needs it"] if other else []),
             cause=["krb5-conf-wrong-realm"],
@@ -195,21 +201,30 @@ def krb5_conf(asked: Asked, firewall: Inspected) -> Finding:
             f"no KDC of {asked.realm} is named, and dns_lookup_kdc is off", "name them, or let DNS say", _CONFIGURE,
             evidence=evidence,
         )  # fmt: skip
-    strange = [one for one in kdcs if one.partition(":")[0].lower() not in asked.kdcs]
+    strange = [one for one in kdcs if _host_of(one) not in asked.kdcs]
     if strange:
         return fail(
             f"{path} names the KDC {', '.join(strange)}, which pfsquid.yaml does not", "somebody changed it by hand",
             _CONFIGURE, "kerberos.kdcs    # in pfsquid.yaml, if it is right", evidence=evidence,
         )  # fmt: skip
-    second = [name for name, one in profiles.items() if name != path and one.get("libdefaults", "default_realm")]
-    if second and any(profiles[name].get("libdefaults", "default_realm") != realm for name in second):
+    others = {name: one.get("libdefaults", "default_realm") for name, one in profiles.items()}
+    second = next((name for name, other in others.items() if other not in (None, realm)), None)
+    if second:
         return warn(
-            f"{second[0]} says default_realm = {profiles[second[0]].get('libdefaults', 'default_realm')}; {first} wins",
+            f"{second} says default_realm = {others[second]}; {first} wins",
             "MIT Kerberos reads both: what only the second has counts, too",
-            f"rm {second[0]}    # on the firewall, if nothing else needs it",
+            f"rm {second}    # on the firewall, if nothing else needs it",
             evidence=evidence,
         )
     return ok(f"{realm}; KDCs {', '.join(kdcs) if kdcs else 'from DNS'} ({path})", evidence)
+
+
+def _host_of(kdc: str) -> str:
+    """The host of a `kdc =` line of krb5.conf: `tcp/name`, `name:88`, `[address]:88` or the host alone."""
+    place = kdc.removeprefix("tcp/").removeprefix("udp/").lower()
+    if place.startswith("["):
+        return place[1:].partition("]")[0]
+    return place if place.count(":") > 1 else place.partition(":")[0]
 
 
 def _versions(firewall: Inspected) -> str:

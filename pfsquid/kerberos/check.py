@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from pfsquid.errors import ExitCode, PfsquidError
+from pfsquid.kerberos.redact import redact
 
 
 class Status(StrEnum):
@@ -213,4 +214,4 @@ def _judged(check: Check, gather: Callable[[str], Any]) -> Finding:
         return Finding(Status.ERROR, exc.message, Remedy("it could not be found out", tuple(steps)))
     except Exception as exc:  # noqa: BLE001 - a probe that breaks is an error of its check, and of no other
         remedy = Remedy("this is a fault of pfsquid: please report it", ("the same command with --debug",))
-        return Finding(Status.ERROR, f"the probe broke: {type(exc).__name__}: {exc}", remedy)
+        return Finding(Status.ERROR, redact(f"the probe broke: {type(exc).__name__}: {exc}"), remedy)

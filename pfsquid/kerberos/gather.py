@@ -25,6 +25,7 @@ from pfsquid.kerberos.facts import Asked, Clocks, Domain, Door, Kdcs, Ldap, Name
 from pfsquid.kerberos.facts_proxy import Children, Journal, Keys, Login, Offer, Requested, Service, Spoken, Trial
 from pfsquid.kerberos.gather_directory import Controllers
 from pfsquid.kerberos.gather_ticket import Credentials, Refused
+from pfsquid.kerberos.kdc import Exchange
 from pfsquid.kerberos.keytab import BadKeytab, parse
 from pfsquid.settings import DirectorySettings, VerifySettings
 
@@ -42,7 +43,7 @@ class Probes:
     environment: Mapping[str, str]
     refused: Refused = field(default_factory=Refused)
     _pfsense: Pfsense | None = None
-    _controllers: Controllers | None = None
+    _exchange: Exchange | None = None
     _credentials: Credentials | None = None
 
     def __post_init__(self) -> None:
@@ -93,22 +94,19 @@ class Probes:
         clock = self._get("firewall").clock
         return Clocks(clock.offset, clock.error, kdcs.offsets)
 
-    @property
-    def controllers(self) -> Controllers:
+    def get_controllers(self) -> Controllers:
         """The domain controllers' LDAP, opened."""
-        if self._controllers is None:
-            self._controllers = gather_directory.controllers(
-                self.asked, self.directory, self.folder, self._get("names"), self.stack, self.refused
-            )
-        return self._controllers
+        names: Names = self._get("names")
+        return gather_directory.controllers(self.asked, self.directory, self.folder, names, self.stack, self.refused)
 
     def get_ldap(self) -> Ldap:
         """Which of them let us in."""
-        return self.controllers.ldap
+        controllers: Controllers = self._get("controllers")
+        return controllers.ldap
 
     def get_owners(self) -> Owners:
         """Who has the SPN."""
-        return gather_directory.owners(self.asked, self.controllers)
+        return gather_directory.owners(self.asked, self._get("controllers"))
 
     def get_maybe_owners(self) -> Owners | None:
         """The same, None where the directory cannot be asked."""
@@ -120,7 +118,7 @@ class Probes:
 
     def get_domain(self) -> Domain:
         """The service account's kvno on each controller, and the domain's rules for passwords."""
-        return gather_directory.domain(self.controllers, self._get("owners"))
+        return gather_directory.domain(self._get("controllers"), self._get("owners"))
 
     def get_keys(self) -> Keys:
         """The firewall's keytab, parsed in memory."""
@@ -166,7 +164,9 @@ class Probes:
         return Trial(service.opened is not None, service.ticket.enctype)
 
     def _send(self, message: bytes) -> bytes:
-        return gather_ticket.exchange(self.pfsense, self._get("kdcs"))(message)
+        if self._exchange is None:
+            self._exchange = gather_ticket.exchange(self.pfsense, self._get("kdcs"))
+        return self._exchange(message)
 
     def get_tried(self) -> Spoken:
         """What the helper says to a token that is none."""

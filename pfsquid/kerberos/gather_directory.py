@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pfsquid.kerberos.account import Account
-from pfsquid.kerberos.check import NotAsked
+from pfsquid.kerberos.check import NotAsked, Waiting
 from pfsquid.kerberos.directory import Directory, Kind, LdapProblem, Site, connect
 from pfsquid.kerberos.facts import Asked, Domain, Ldap, Names, Owners, Refusal
 from pfsquid.kerberos.gather_ticket import Refused
@@ -28,12 +28,17 @@ class Controllers:
 def controllers(
     asked: Asked, directory: DirectorySettings, folder: Path, names: Names, stack: ExitStack, refused: Refused
 ) -> Controllers:
-    """Log in to each domain controller; after the first refused password no other is tried. Raises NotAsked."""
+    """Log in to each domain controller; after the first refused password no other is tried.
+
+    Raises NotAsked, WrongUse; Waiting where a KDC has refused that password already.
+    """
     if directory.user is None or directory.password is None:
         raise NotAsked(
             "the configuration does not say who may ask the directory",
             "directory.user, directory.password    # in pfsquid.yaml: any ordinary account of the domain",
         )
+    if directory.user in refused.by_kdc:
+        raise Waiting("login")
     user, password = directory.user, resolve(directory.password, folder)
     found: list[Directory] = []
     refusals: dict[str, Refusal] = {}

@@ -34,7 +34,7 @@ def names(pfsense: Pfsense, asked: Asked, firewall: Inspected) -> Names:
     """Two waves of questions: SRV records, the proxy and the override's servers; then what these led to."""
     resolver = _resolver(firewall)
     overrides = firewall.settings.overrides if firewall.settings else ()
-    ours = [one.server.partition("@")[0] for one in overrides if one.domain.lower() == asked.zone]
+    ours = [one.server.partition("@")[0] for one in overrides if one.domain.lower().rstrip(".") == asked.zone]
     servers = tuple(dict.fromkeys((*asked.dns, *ours)))
     srv = [(f"_{name}._tcp.{asked.zone}", "SRV", resolver) for name in ("kerberos", "ldap")]
     proxy = [(asked.proxy, kind, resolver) for kind in ("A", "AAAA")]
@@ -45,7 +45,7 @@ def names(pfsense: Pfsense, asked: Asked, firewall: Inspected) -> Names:
     targets = dict.fromkeys(record.split()[-1] for lookup in (kerberos, ldap) for record in lookup.records)
     hosts = tuple(dict.fromkeys((*targets, *asked.kdcs, *asked.ldap_servers)))
     addresses = dict.fromkeys(record for one in proxy for record in first[one].records)
-    reverse = dict.fromkeys((*addresses, *(() if addresses else proxy_addresses(asked, firewall)[:1])))
+    reverse = tuple(addresses) or tuple(filter(_is_address, proxy_addresses(asked, firewall)))[:1]
     alive = [server for server in servers if first[(asked.zone, "SOA", server)].rcode != "no answer"]
     named = [host for host in hosts if not _is_address(host)]
     through = [(host, kind, resolver) for host in named for kind in ("A", "AAAA")]
@@ -96,31 +96,30 @@ def _wave(
 ) -> tuple[dict[_Asking, Lookup], dict[str, tuple[str, str]]]:
     """DNS questions, and whether servers answer on port 88 over TCP and UDP; again over TCP where UDP was too small."""
     unique = list(dict.fromkeys(asking))
-    questions = [_dns_question(number, one, "udp") for number, one in enumerate(unique)]
+    queries = [dns.message.make_query(name, kind, use_edns=0, payload=1232) for name, kind, _ in unique]
+    questions = [_dns_question(number, one, queries[number], "udp") for number, one in enumerate(unique)]
     knocks = [one for server in servers for one in _as_requests(None, server)]
     got = relay(pfsense, [*questions, *knocks])
     cut = [(number, one) for number, one in enumerate(unique) if _is_cut(got[str(number)])]
     if cut:
-        got |= relay(pfsense, [_dns_question(number, one, "tcp") for number, one in cut])
-    lookups = {one: _lookup(one, got[str(number)]) for number, one in enumerate(unique)}
+        got |= relay(pfsense, [_dns_question(number, one, queries[number], "tcp") for number, one in cut])
+    lookups = {one: _lookup(one, queries[number], got[str(number)]) for number, one in enumerate(unique)}
     return lookups, {
         server: (_kerberos(None, got[f"tcp {server}"])[0], _kerberos(None, got[f"udp {server}"])[0])
         for server in servers
     }
 
 
-def _dns_question(number: int, asking: _Asking, transport: str) -> Question:
-    name, kind, server = asking
-    message = dns.message.make_query(name, kind, use_edns=0, payload=1232)
+def _dns_question(number: int, asking: _Asking, query: dns.message.Message, transport: str) -> Question:
     framing = 2 if transport == "tcp" else 0
-    return Question(str(number), transport, server, 53, message.to_wire(), framing, _SECONDS)
+    return Question(str(number), transport, asking[2], 53, query.to_wire(), framing, _SECONDS)
 
 
 def _is_cut(answer: Answer) -> bool:
     return len(answer.data) > 3 and bool(answer.data[2] & 2)  # RFC 1035 4.1.1: TC
 
 
-def _lookup(asking: _Asking, answer: Answer) -> Lookup:
+def _lookup(asking: _Asking, query: dns.message.Message, answer: Answer) -> Lookup:
     name, kind, server = asking
     if answer.error:
         return Lookup(name, kind, server, "no answer", why=answer.error)
@@ -128,13 +127,15 @@ def _lookup(asking: _Asking, answer: Answer) -> Lookup:
         message = dns.message.from_wire(answer.data, ignore_trailing=True)
     except (dns.exception.DNSException, ValueError) as exc:
         return Lookup(name, kind, server, "no answer", why=f"what came is no DNS: {exc}")
+    if not query.is_response(message):
+        return Lookup(name, kind, server, "no answer", why="what came answers another question")
     records: list[str] = []
     aliases: list[str] = []
     for rrset in message.answer:
         if rrset.rdtype == dns.rdatatype.CNAME:
             aliases += [_plain(one.target) for one in rrset]
         elif dns.rdatatype.to_text(rrset.rdtype) == kind:
-            records += [_record(kind, one) for one in rrset]
+            records += [_record(kind, one) for one in rrset if not str(one).endswith(" .")]  # RFC 2782: no service
     return Lookup(name, kind, server, dns.rcode.to_text(message.rcode()), tuple(records), tuple(aliases))
 
 

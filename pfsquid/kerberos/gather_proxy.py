@@ -40,7 +40,7 @@ def offer(pfsense: Pfsense, asked: Asked, firewall: Inspected) -> Offer:
     answer = relay(pfsense, [Question("offer", "tcp", address, port, _PROOF, 0, 5.0)])["offer"]
     head = answer.data.split(b"\r\n\r\n", 1)[0].decode("latin-1")
     status = re.match(r"HTTP/\d\.\d (\d{3})", head)
-    schemes = tuple(re.findall(r"(?im)^Proxy-Authenticate: *(\S+)", head))
+    schemes = tuple(re.findall(r"(?im)^Proxy-Authenticate:[ \t]*([\w.-]+)", head))
     if not status:
         return Offer(address, port, 0, (), answer.error or "what it says is no HTTP")
     return Offer(address, port, int(status[1]), schemes)
@@ -54,7 +54,8 @@ def requested(pfsense: Pfsense, asked: Asked, firewall: Inspected, offer: Offer,
         reply = ask(offer.address, offer.port, asked.url, token)
     except (NoProxy, OSError) as exc:
         return Requested(who, asked.url, "this machine", "", 0, "", str(exc), {}, "")
-    got = since(pfsense, begun, asked.url.encode() if reply.status != 407 else None, 3.0)
+    page = asked.url.partition("?")[0]  # Squid leaves out what stands after it (strip_query_terms)
+    got = since(pfsense, begun, page.encode() if reply.status != 407 else None, 3.0)
     texts = {path: data.decode("utf-8", "replace") for path, data in got.items()}
     cache_log = texts.pop(_CACHE_LOG, "")
     return Requested(who, asked.url, "this machine", reply.local[0], reply.status, reply.error, "", texts, cache_log)
@@ -91,7 +92,7 @@ def _begun(firewall: Inspected) -> float | None:
     """Since when the present state of Squid counts: its start, its configuration, its oldest running helper."""
     squid = firewall.squid
     command = negotiate_command(squid_conf(firewall))
-    program = command.program.rpartition("/")[2] if command else "negotiate_kerberos_auth"
+    program = (command.program if command else "").rpartition("/")[2] or "negotiate_kerberos_auth"
     running = [one.started for one in squid.processes if program in one.command]
     times = [squid.started, squid.conf.mtime if squid.conf else None, min(running, default=None)]
     return max((float(one) for one in times if one is not None), default=None)

@@ -13,7 +13,7 @@ from pfsquid.firewall.probes import Question, relay
 from pfsquid.kerberos import ccache, keytab
 from pfsquid.kerberos.check import NotAsked, Waiting
 from pfsquid.kerberos.client import login, service_ticket
-from pfsquid.kerberos.enctypes import Key
+from pfsquid.kerberos.enctypes import BadKey, Key
 from pfsquid.kerberos.facts import Asked, Kdcs, Refusal
 from pfsquid.kerberos.facts_proxy import Keys, Login, Service
 from pfsquid.kerberos.kdc import Exchange, KdcError, NoKdc, over_network
@@ -44,10 +44,14 @@ class Credentials:
 
 @dataclass
 class Refused:
-    """Passwords that were refused, by user, so that none is ever tried twice: each counts towards a lockout."""
+    """Passwords that were refused, by user, so that none is ever tried twice: each counts towards a lockout.
+
+    said: by LDAP; logins: by a KDC, for a principal; by_kdc: users of the directory whose password a KDC has refused.
+    """
 
     said: dict[str, Refusal] = field(default_factory=dict)
     logins: dict[str, Login] = field(default_factory=dict)
+    by_kdc: set[str] = field(default_factory=set)
 
     def note(self, user: str, refusal: Refusal) -> None:
         """Remember it."""
@@ -65,7 +69,10 @@ def credentials(
     folder: Path,
     environment: Mapping[str, str],
 ) -> Credentials:
-    """verify.user; else the caller's own ticket of the realm; else directory.user. Raises NotAsked, WrongUse."""
+    """verify.user; else the caller's own ticket of the realm; else directory.user; else a ticket that has ended.
+
+    Raises NotAsked, WrongUse.
+    """
     if verify.user:
         who = _person(verify.user, asked.realm)
         if who is None:
@@ -73,22 +80,26 @@ def credentials(
         if verify.keytab:
             return Credentials(who, f"keytab {verify.keytab}", keys=_keys(folder / verify.keytab.expanduser(), who))
         if verify.password:
-            return Credentials(who, "verify.password", password=resolve(verify.password, folder))
+            secret, same = resolve(verify.password, folder), verify.password == directory.password
+            asks = directory.user if same and directory.user and _person(directory.user, asked.realm) == who else None
+            return Credentials(who, "verify.password", password=secret, directory_user=asks)
     own = _own_ticket(asked, environment)
-    if own is not None:
+    if own is not None and not _has_ended(own.tgt):
         return own
     user = _person(directory.user, asked.realm) if directory.user else None
     if user is not None and directory.password:
         return Credentials(
             user, "directory.password", password=resolve(directory.password, folder), directory_user=directory.user
         )
+    if own is not None:
+        return own
     raise NotAsked("nobody's ticket is to be had, so nothing was tried with a real one", *_HOW)
 
 
 def log_in(who: Credentials, send: Exchange, refused: Refused) -> Login:
     """A ticket of the domain. Raises NoKdc; Waiting where the directory has refused that password already."""
     if who.tgt is not None:
-        if who.tgt.ends < datetime.now(UTC) + who.tgt.offset:
+        if _has_ended(who.tgt):
             return Login(str(who.principal), who.source, None, f"it ended at {who.tgt.ends:%Y-%m-%d %H:%M} UTC", 32)
         return Login(str(who.principal), who.source, who.tgt)
     if who.directory_user and refused.of(who.directory_user):
@@ -102,6 +113,7 @@ def log_in(who: Credentials, send: Exchange, refused: Refused) -> Login:
         said = Login(name, who.source, None, str(exc), exc.code)
         if exc.code in _WRONG_PASSWORD:
             refused.logins[name] = said
+            refused.by_kdc |= {who.directory_user} if who.directory_user else set()
         return said
 
 
@@ -113,6 +125,8 @@ def for_proxy(asked: Asked, login: Login, send: Exchange, keys: Keys) -> Service
         ticket = service_ticket(send, login.tgt, Principal(("HTTP", asked.proxy), asked.realm, NT_SRV_INST))
     except KdcError as exc:
         return Service(None, str(exc), exc.code)
+    except BadKey as exc:
+        return Service(None, f"the login's ticket cannot be used here: {exc}")
     try:
         return Service(ticket, opened=open_ticket(ticket, keys.entries))
     except CannotOpen as exc:
@@ -120,23 +134,32 @@ def for_proxy(asked: Asked, login: Login, send: Exchange, keys: Keys) -> Service
 
 
 def exchange(pfsense: Pfsense, kdcs: Kdcs) -> Exchange:
-    """A KDC, from this machine where it can be reached, else through the firewall."""
+    """A KDC, from this machine where it can be reached, else through the firewall. What has failed is tried last."""
+    addresses = [address for _, address in kdcs.good]
+    ways = [over_network(one, seconds=3.0) for one in addresses] + [_through(pfsense, one) for one in addresses]
 
-    def direct(message: bytes) -> bytes:
+    def send(message: bytes) -> bytes:
         last = NoKdc("no KDC is known")
-        for _, address in kdcs.good:
+        for way in tuple(ways):
             try:
-                return over_network(address, seconds=3.0)(message)
+                return way(message)
             except NoKdc as exc:
                 last = exc
-        for _, address in kdcs.good:
-            answer = relay(pfsense, [Question("kdc", "tcp", address, 88, message, 4, 5.0)])["kdc"]
-            if not answer.error:
-                return answer.data
-            last = NoKdc(f"{address}: {answer.error}")
+                ways.remove(way)
+                ways.append(way)
         raise last
 
-    return direct
+    return send
+
+
+def _through(pfsense: Pfsense, address: str) -> Exchange:
+    def send(message: bytes) -> bytes:
+        answer = relay(pfsense, [Question("kdc", "tcp", address, 88, message, 4, 5.0)])["kdc"]
+        if answer.error:
+            raise NoKdc(f"{address}, asked from the firewall: {answer.error}")
+        return answer.data
+
+    return send
 
 
 def fresh_token(service: Service) -> bytes:
@@ -144,6 +167,10 @@ def fresh_token(service: Service) -> bytes:
     if service.ticket is None:
         raise Waiting("ticket")
     return token(service.ticket)
+
+
+def _has_ended(ticket: Ticket | None) -> bool:
+    return ticket is not None and ticket.ends < datetime.now(UTC) + ticket.offset
 
 
 def _person(user: str, realm: str) -> Principal | None:

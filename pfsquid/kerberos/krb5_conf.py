@@ -1,7 +1,8 @@
 """krb5.conf as MIT Kerberos reads it: sections, relations, nested braces, several files one over the other. Pure.
 
-Format: krb5.conf(5) of MIT Kerberos. The first value of a relation wins, also over files; a section or group that is
-closed with `*` lets no later file add to it.
+Format: krb5.conf(5) of MIT Kerberos, and where that leaves it open, what its parser does: lines above the first section
+are not looked at, and a group that the file ends in counts as closed. The first value of a relation wins, also over
+files; a section or group marked with `*` lets no later file add to it.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-_SECTION = re.compile(r"\[([^\]]+)\](\*?)\s*$")
-_RELATION = re.compile(r"(?P<name>[^=\s{}]+)\*?\s*=\s*(?P<value>.*)$")
+_SECTION = re.compile(r"\[([^\]]*)\](\*?)$")
+_RELATION = re.compile(r"(?P<name>[^=\s*]+)(?P<final>\*?)[^=\s]*\s*=\s*(?P<value>.*)$", re.DOTALL)
+_QUOTED = re.compile(r'"((?:\\.|[^"\\])*)', re.DOTALL)
 # MIT Kerberos, krb5.conf(5), "Encryption types".
 _NAMES = {
     "des3-cbc-sha1": 16, "des3-hmac-sha1": 16, "des3-cbc-sha1-kd": 16,
@@ -27,20 +29,22 @@ _FAMILIES = {
     "camellia": frozenset({25, 26}),
     "default": frozenset({16, 17, 18, 19, 20, 23, 25, 26}),
 }  # fmt: skip
-_DIRECTIVE = re.compile(r"(include|includedir|module)\s+(\S+)")
+_DIRECTIVE = re.compile(r"(?:include|includedir)\s+(.+)$")
+_ESCAPES = {"n": "\n", "t": "\t", "b": "\b"}
+_Path = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Profile:
     """Relations as (path, value), in order; path is section, groups, name. problem: '' where the file can be read.
 
-    includes: the files and folders that it draws in.
+    includes: the files and folders that it draws in. final: what no later file may add to.
     """
 
-    relations: tuple[tuple[tuple[str, ...], str], ...] = ()
+    relations: tuple[tuple[_Path, str], ...] = ()
     includes: tuple[str, ...] = ()
     problem: str = ""
-    final: frozenset[str] = field(default_factory=frozenset)
+    final: frozenset[_Path] = field(default_factory=frozenset)
 
     def get(self, *path: str) -> str | None:
         """The first value of a relation, or None."""
@@ -52,62 +56,101 @@ class Profile:
 
     @staticmethod
     def merged(profiles: Sequence[Profile]) -> Profile:
-        """Several files as one: earlier ones first, sections that an earlier one closed with `*` from it alone."""
-        relations: list[tuple[tuple[str, ...], str]] = []
-        closed: set[str] = set()
+        """Several files as one: earlier ones first, and what an earlier one marked with `*` from it alone."""
+        relations: list[tuple[_Path, str]] = []
+        closed: set[_Path] = set()
         for one in profiles:
-            relations += [(path, value) for path, value in one.relations if path[0] not in closed]
+            relations += [
+                (path, value)
+                for path, value in one.relations
+                if not any(path[:length] in closed for length in range(1, len(path) + 1))
+            ]
             closed |= one.final
         return Profile(tuple(relations), final=frozenset(closed))
 
 
+class _Broken(Exception):  # noqa: N818 - reads as what it is
+    """MIT Kerberos would refuse the file; the text says why."""
+
+
+class _Reader:
+    """Takes a file line by line. at: section and groups that are open; brace: the next line has to open a group."""
+
+    def __init__(self) -> None:
+        self.relations: list[tuple[_Path, str]] = []
+        self.includes: list[str] = []
+        self.final: set[_Path] = set()
+        self.at: _Path = ()
+        self.brace = False
+
+    def take(self, raw: str) -> None:
+        line = raw.strip()
+        directive = _DIRECTIVE.match(raw.rstrip())
+        if directive:
+            self.includes.append(directive[1])
+        elif self.brace:
+            if not line.startswith("{"):
+                raise _Broken(f"the brace that opens the group {self.at[-1]} is missing")
+            self.brace = False
+        elif line and line[0] not in "#;" and (self.at or raw.startswith("[")):
+            self._statement(line)
+
+    def _statement(self, line: str) -> None:
+        if line.startswith("["):
+            self._section(line)
+        elif line.startswith("}"):
+            if len(self.at) < 2:
+                raise _Broken("a closing brace without an opening one")
+            self.final |= {self.at} if line.startswith("}*") else set()
+            self.at = self.at[:-1]
+        else:
+            self._relation(line)
+
+    def _section(self, line: str) -> None:
+        head = _SECTION.match(line)
+        if len(self.at) > 1:
+            raise _Broken(f"a section begins, and the group {self.at[-1]} is not closed")
+        if not head:
+            raise _Broken("a section is written [name]")
+        self.at = (head[1],)
+        self.final |= {self.at} if head[2] else set()
+
+    def _relation(self, line: str) -> None:
+        found = _RELATION.match(line)
+        if not found:
+            raise _Broken("neither a section nor `name = value`")
+        path, value = (*self.at, found["name"]), found["value"]
+        self.final |= {path} if found["final"] else set()
+        if value in ("", "{"):
+            self.at, self.brace = path, not value
+        else:
+            self.relations.append((path, _unquoted(value)))
+
+
 def profile(content: bytes) -> Profile:
     """The file's relations; where MIT Kerberos would refuse it, `problem` says the line and why."""
-    relations: list[tuple[tuple[str, ...], str]] = []
-    includes: list[str] = []
-    final: set[str] = set()
-    section, groups = "", list[str]()
-    for number, raw in enumerate(content.decode("utf-8", "replace").splitlines(), 1):
-        line = raw.strip()
-        if not line or line[0] in "#;":
-            continue
-        directive = _DIRECTIVE.match(line)
-        if directive and not groups and "=" not in line:
-            includes.append(directive[2])
-            continue
-        head = _SECTION.match(line)
-        if head and not groups:
-            section = head[1]
-            final |= {section} if head[2] else set()
-            continue
-        if line.rstrip("*") == "}":
-            if not groups:
-                return Profile(problem=f"line {number}: a closing brace without an opening one")
-            groups.pop()
-            continue
-        relation = _RELATION.match(line)
-        if not section or not relation:
-            return Profile(problem=f"line {number}: neither a section nor `name = value`")
-        if relation["value"] == "{":
-            groups.append(relation["name"])
-        else:
-            relations.append(((section, *groups, relation["name"]), _unquoted(relation["value"])))
-    if groups:
-        return Profile(problem=f"the group {groups[-1]} is never closed")
-    return Profile(tuple(relations), tuple(includes), final=frozenset(final))
+    reader = _Reader()
+    for number, raw in enumerate(content.decode("utf-8", "replace").removesuffix("\n").split("\n"), 1):
+        try:
+            reader.take(raw)
+        except _Broken as exc:
+            return Profile(problem=f"line {number}: {exc}")
+    return Profile(tuple(reader.relations), tuple(reader.includes), final=frozenset(reader.final))
 
 
 def enctypes_in(value: str) -> frozenset[int]:
     """The enctypes of a list as `permitted_enctypes` has it: names, families, DEFAULT, and `-NAME` to take one out."""
     found: set[int] = set()
     for word in re.split(r"[\s,]+", value.strip().lower()):
-        name = word.lstrip("-+")
+        name = word[1:] if word[:1] in ("-", "+") else word
         taken = _FAMILIES.get(name) or ({_NAMES[name]} if name in _NAMES else set())
         found = found - taken if word.startswith("-") else found | taken
     return frozenset(found)
 
 
 def _unquoted(value: str) -> str:
-    if len(value) >= 2 and value[0] == value[-1] == '"':
-        return value[1:-1].replace('\\"', '"').replace("\\\\", "\\")
-    return value
+    """A value in quotation marks ends at the second one, and has a few escapes in it; any other is what it is."""
+    quoted = _QUOTED.match(value)
+    if not quoted:
+        return value
+    return re.sub(r"\\(.)", lambda match: _ESCAPES.get(match[1], match[1]), quoted[1], flags=re.DOTALL)
