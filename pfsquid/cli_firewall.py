@@ -65,10 +65,16 @@ def configure(
             raise typer.Exit(ExitCode.FOUND)
         if not yes and not agreed(screen, "Apply these changes?"):
             raise typer.Exit(ExitCode.FOUND)
+
+        def say(text: str) -> None:
+            views.say(screen, text)
+
         for node in nodes:
-            if given or node.prepared.plan.changes:
-                prove = cli_prove.prover(config, lambda text: views.say(screen, text))
-                checkpoint = doing.configure(node, given, lambda text: views.say(screen, text), prove)
+            if not given and node.prepared.plan.changes and cli_prove.grown_in_place(node, say):
+                cli_prove.prover(config, say)(node)
+                say(f"{node.pfsense.name}: done; the former keys are still in the keytab")
+            elif given or node.prepared.plan.changes:
+                checkpoint = doing.configure(node, given, say, cli_prove.prover(config, say))
                 doing.tidy(node, (given or node.prepared.plan).keytab_path)
                 views.say(screen, f"{node.pfsense.name}: done and proved; to go back: pfsquid rollback {checkpoint.id}")
 

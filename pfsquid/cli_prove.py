@@ -1,4 +1,4 @@
-"""The quick part of the chain, as `configure` runs it: do people get through what was just applied?"""
+"""What `configure` asks of Kerberos: do people get through what was applied, and has a keytab only grown?"""
 
 from __future__ import annotations
 
@@ -62,3 +62,30 @@ def _refusal(results: list[Result]) -> Refusal | None:
             steps = (remedy.text, *remedy.commands) if remedy else ()
             return Refusal(f"{result.code}: {result.finding.detail}", steps)
     return None
+
+
+def grown_in_place(node: Node, say: Callable[[str], None]) -> bool:
+    """Where a plan only brings a keytab with all keys of the live one, as after `keytab rotate`: swap it in place.
+
+    """Where a plan brings nothing but a keytab with all keys of the live one, as after `keytab rotate`: swap it.
+
+    is to be taken. Raises PfsquidError.
+    """
+    from pfsquid.firewall.inspect import Asked, inspect
+    from pfsquid.firewall.renew import live_keytab, renew
+    from pfsquid.kerberos.keytab import BadKeytab, parse
+
+    path = live_keytab(node)
+    if path is None:
+        return False
+    there = inspect(node.pfsense, Asked(keytab=path, manager=False)).keytab
+    content = there.file.content if there and there.file else None
+    try:
+        live, new = parse(content or b""), parse(node.wanted.keytab)
+    except BadKeytab:
+        return False
+    keys = {(one.principal, one.kvno, one.key) for one in new}
+    if not live or any((one.principal, one.kvno, one.key) not in keys for one in live):
+        return False
+    renew(node, path, say)
+    return True

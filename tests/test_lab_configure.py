@@ -28,7 +28,7 @@ from tests.firewall.at_work import (
     until,
 )
 from tests.lab.fixture import Lab
-from tests.lab.layout import DC, DOMAIN, REALM, REVERSE_ZONE
+from tests.lab.layout import DC, DOMAIN, FW, REALM, REVERSE_ZONE
 from tests.lab.pfsense.stock import FOREIGN, RELEASES
 
 pytestmark = pytest.mark.lab
@@ -83,6 +83,14 @@ def test_from_stock_to_a_person_in_both_logs(story: Story) -> None:
     assert answer(lab, ticket=True) == "200"
     until(lambda: PERSON.encode() in lab.native_log() and PERSON.encode() in lab.own_log(), "nobody is in the logs")
     assert left_behind(lab) == []
+
+
+def test_cache_log_tells_of_ntlm_and_keeps_as_many_as_the_package(story: Story) -> None:
+    lab = story.desk.lab
+    assert "debug_options ALL,1 rotate=14\r\n" in block_of(lab)
+    ntlm = base64.b64encode(b"NTLMSSP\0\1\0\0\0" + bytes(20)).decode()
+    lab.sh("ws", f"curl -s -H 'Proxy-Authorization: Negotiate {ntlm}' -x {FW.address4}:3128 http://www.example.com/")
+    until(lambda: b"received type 1 NTLM token" in lab.read("fw", "/var/squid/logs/cache.log"), "cache.log is silent")
 
 
 def test_what_others_have_set_stays_byte_for_byte(story: Story) -> None:
