@@ -67,9 +67,8 @@ def _refusal(results: list[Result]) -> Refusal | None:
 def grown_in_place(node: Node, say: Callable[[str], None]) -> bool:
     """Where a plan only brings a keytab with all keys of the live one, as after `keytab rotate`: swap it in place.
 
-    """Where a plan brings nothing but a keytab with all keys of the live one, as after `keytab rotate`: swap it.
-
-    is to be taken. Raises PfsquidError.
+    So no request is refused meanwhile, and nothing can be worse than before. False: nothing was done, and the plan's
+    own way is to be taken. Raises PfsquidError.
     """
     from pfsquid.firewall.inspect import Asked, inspect
     from pfsquid.firewall.renew import live_keytab, renew
