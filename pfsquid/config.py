@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from pfsquid.errors import WrongUse
 from pfsquid.settings import (
+    CollectSettings,
     DirectorySettings,
     DnsSettings,
     FirewallName,
@@ -62,6 +63,7 @@ class Config(Section):
     dns: DnsSettings | None = None
     directory: DirectorySettings = Field(default_factory=DirectorySettings)
     verify: VerifySettings = Field(default_factory=VerifySettings)
+    collect: CollectSettings = Field(default_factory=CollectSettings)
 
 
 @dataclass(frozen=True)

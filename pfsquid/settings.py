@@ -9,9 +9,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from pfsquid.secrets import check_reference
 
@@ -22,6 +22,8 @@ _PIN = re.compile(r"(?:SHA256:[A-Za-z0-9+/]{43}=?|[a-z0-9@.-]+ [A-Za-z0-9+/]+={0
 _PATH = re.compile(r"/[A-Za-z0-9._/-]+")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?")
 _SID = re.compile(r"S-1-[0-9]{1,10}(-[0-9]{1,10}){1,15}")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|m|h|d)?")
+_LISTEN = re.compile(r"(?:tcp|tls|udp)://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):\d{1,5}")
 _ACCOUNT = re.compile(r"[^\s\"/\\\[\]:;|=,+*?<>@][^\"/\\\[\]:;|=,+*?<>@\x00-\x1f]{0,254}")
 _URL = re.compile(r"http://[A-Za-z0-9.:\[\]-]+/[A-Za-z0-9._~/?&=%-]*")
 
@@ -73,6 +75,16 @@ def _sid(text: str) -> str:
     return text
 
 
+def _seconds(value: Any) -> Any:
+    """A length of time in seconds: a number, or a number with ms, s, m, h or d."""
+    found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found:
+        return float(found[1]) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2] or "s"]
+    if isinstance(value, str):
+        raise ValueError("must be a length of time, such as 10s, 5m, 1h or 2d")
+    return value
+
+
 def _matching(pattern: re.Pattern[str], what: str) -> AfterValidator:
     def check(text: str) -> str:
         if not pattern.fullmatch(text):
@@ -95,6 +107,8 @@ UserName = Annotated[str, _matching(_USER, "a user name")]
 Sid = Annotated[str, AfterValidator(_sid)]
 FirewallName = Annotated[str, _matching(_USER, "a name of letters, digits, `.`, `_` and `-`")]
 Secret = Annotated[str, AfterValidator(check_reference)]
+Duration = Annotated[float, BeforeValidator(_seconds)]
+Listen = Annotated[str, _matching(_LISTEN, "tcp://ADDRESS:PORT, tls://ADDRESS:PORT or udp://ADDRESS:PORT")]
 # [MS-ADA3] sAMAccountName: what Windows refuses in it; computers' may be longer than the 20 characters of users'.
 AccountName = Annotated[str, _matching(_ACCOUNT, "an account's name without its domain (sAMAccountName)")]
 Url = Annotated[str, _matching(_URL, "an address such as http://www.example.com/")]
@@ -165,6 +179,7 @@ class ProxySettings(Section):
     ipv4_first: bool = False
     log_days: int | None = Field(default=None, ge=1, le=3650)
     own_log: bool = True
+    cache_log: bool = True
     helper: HelperSettings = Field(default_factory=HelperSettings)
     exempt: ExemptSettings = Field(default_factory=ExemptSettings)
     groups: tuple[Sid, ...] = ()
@@ -200,3 +215,31 @@ class VerifySettings(Section):
     password: Secret | None = None
     keytab: Path | None = None
     url: Url = "http://www.example.com/"
+
+
+class SquidSource(Section):
+    """One place where access logs come from: a firewall's log over SSH, a path on this machine, or a port."""
+
+    firewall: FirewallName | None = None
+    log: RemotePath | None = None
+    path: Path | None = None
+    listen: Listen | None = None
+    format: str = Field(default="auto", min_length=1)
+    certificate: Path | None = None
+    key: Path | None = None
+    client_ca: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> SquidSource:
+        if sum(one is not None for one in (self.firewall, self.path, self.listen)) != 1:
+            raise ValueError("must have one of firewall, path and listen")
+        return self
+
+
+class CollectSettings(Section):
+    """What `run` collects. flush: how old rows get before they are committed. alarm: after how long without data."""
+
+    flush: Duration = Field(default=10.0, ge=0.2, le=3600)
+    alarm: Duration = Field(default=3600.0, ge=1)
+    metrics: str | None = Field(default=None, pattern=r"^(127\.0\.0\.1|\[::1\]|localhost):\d{1,5}$")
+    squid: dict[FirewallName, SquidSource] = Field(default_factory=dict)

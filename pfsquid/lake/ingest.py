@@ -9,7 +9,8 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from pyiceberg.table import Table, Transaction
 
 from collectors.batch import Batch, Position, Reject, rejects_table
 from collectors.squid.follow import digest
+from pfsquid.errors import PfsquidError
 from pfsquid.lake.catalog import Lake, explained
 from pfsquid.lake.files import DataFiles, write_data_files
 from pfsquid.lake.tables import TABLES
@@ -39,6 +41,10 @@ class Ingested:
     replaced: int = 0
     unchanged: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
+
+
+class Moved(PfsquidError):  # noqa: N818 - reads as what it is
+    """Another collector brought the same source further meanwhile: nothing of this was committed."""
 
 
 def positions(lake: Lake, table: str) -> dict[str, Position]:
@@ -65,16 +71,23 @@ def _positions(lake: Lake, table: str) -> dict[str, Position]:
 
 
 def ingest(
-    lake: Lake, batches: Iterable[Batch], done: Ingested, progress: Callable[[Ingested], None] = lambda _: None
+    lake: Lake,
+    batches: Iterable[Batch],
+    done: Ingested,
+    progress: Callable[[Ingested], None] = lambda _: None,
+    known: Mapping[str, Position] | None = None,
 ) -> None:
     """Bring batches into the lake; `done` counts what is committed, also where an error ends it in the middle.
 
     The next batch is read while one is written. A commit comes when enough rows or seconds have gathered, and at the
-    end. Raises what `batches` raises after committing what came before it, and PfsquidError where the lake fails.
+    end. known: None where the caller holds the table's lock; else the positions that reading began at, for collectors
+    that run side by side: the lock is taken for each commit alone, and a source that is not where it was is Moved.
+    Raises what `batches` raises after committing what came before it, and PfsquidError where the lake fails.
     """
     if "jemalloc" in pa.supported_memory_backends():
         pa.set_memory_pool(pa.jemalloc_memory_pool())  # a fifth less resident than Arrow's default, as fast
     gathered: _Gathered | None = None
+    begun = None if known is None else dict(known)
     broken: Exception | None = None
     try:
         for batch in _ahead(batches):
@@ -85,15 +98,18 @@ def ingest(
                 if batch.key is not None:
                     _replace_by_key(lake, batch, batch.key, done)
                 else:
+                    if gathered and gathered.source != batch.source:
+                        gathered.commit(done, begun)
+                        gathered = None
                     gathered = gathered or _Gathered(lake, batch)
                     gathered.add(batch)
                     if gathered.full():
-                        gathered.commit(done)
+                        gathered.commit(done, begun)
                         gathered = None
             progress(done)
         if gathered:
             with explained(lake.folder):
-                gathered.commit(done)
+                gathered.commit(done, begun)
     except BaseException:
         if gathered:
             gathered.files.abandon()
@@ -126,18 +142,44 @@ class _Gathered:
         waited = time.monotonic() - self._since
         return self._rows >= COMMIT_ROWS or len(self._rejects) >= COMMIT_REJECTS or waited >= COMMIT_SECONDS
 
-    def commit(self, done: Ingested) -> None:
-        """Rejects first, then rows and position together."""
+    @property
+    def source(self) -> str:
+        """Where the rows come from: one commit is of one source."""
+        return self._last.source
+
+    def commit(self, done: Ingested, begun: dict[str, Position] | None) -> None:
+        """Rejects first, then rows and position together. begun: as `known` of `ingest`; brought up to date."""
         source, position = self._last.source, self._last.position
-        _commit_rejects(self._lake, source, position, self._rejects, done)
-        files = self.files.finish()
-        with self._table.transaction() as tx:
-            if self._replaces is not None:
-                tx.delete(And(EqualTo("source", source), EqualTo("source_offset", self._replaces)))
-            _append(tx, files)
-            tx.set_properties({POSITION + source: position.to_json()})
+        table = self._table
+        with self._lake.writing(self._last.table, wait=True) if begun is not None else nullcontext():
+            if begun is not None:
+                table = self._lake.made_table(self._last.table)
+                if _place(table, source) != _place_of(begun.get(source)):
+                    raise Moved(
+                        f"another pfsquid reads {source}, too, and was faster; this one starts its round again",
+                        "one of the two is enough: pfsquid status",
+                    )
+            _commit_rejects(self._lake, source, position, self._rejects, done)
+            files = self.files.finish()
+            with table.transaction() as tx:
+                if self._replaces is not None:
+                    tx.delete(And(EqualTo("source", source), EqualTo("source_offset", self._replaces)))
+                _append(tx, files)
+                tx.set_properties({POSITION + source: position.to_json()})
+        if begun is not None:
+            begun[source] = position
         done.rows += self._rows - (self._replaces is not None)
         done.replaced += self._replaces is not None
+
+
+def _place(table: Table, source: str) -> tuple[int, int | None]:
+    there = table.properties.get(POSITION + source)
+    return _place_of(Position.from_json(there) if there else None)
+
+
+def _place_of(position: Position | None) -> tuple[int, int | None]:
+    """What of a position must be the same for reading to go on from it. None is the beginning."""
+    return (position.offset, position.unended) if position else (0, None)
 
 
 def _append(tx: Transaction, files: list[DataFile]) -> None:
