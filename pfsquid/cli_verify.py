@@ -121,6 +121,7 @@ def _watch(
 ) -> None:
     """Rounds without end; ends by Ctrl-C. The first is shown whole, of the others what changed."""
     before: dict[tuple[str, str], Status] = {}
+    shown: set[str] = set()
     while True:
         begin = time.monotonic()
         for name in names:
@@ -135,7 +136,8 @@ def _watch(
                     now = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
                     view_checks.show_change(screen, now, name, known, result)
                 before[name, result.code] = result.status
-            if not any(key[0] == name for key in before) or len(results) == len(before):
+            if name not in shown:
+                shown.add(name)
                 view_checks.show_summary(screen, name, results, time.monotonic() - started)
         time.sleep(max(0.0, seconds - (time.monotonic() - begin)))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
@@ -17,8 +16,6 @@ COLUMNS = (
 _WORDS = {Status.OK: "ok", Status.WARN: "warn", Status.FAIL: "FAIL", Status.ERROR: "ERROR", Status.SKIPPED: "-"}
 _COLORS = {Status.OK: "32", Status.WARN: "33", Status.FAIL: "1;31", Status.ERROR: "1;35", Status.SKIPPED: "2"}
 _INDENT = " " * 7
-# What XML 1.0 cannot hold at all (W3C XML 2.2).
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class CheckFormat(StrEnum):
@@ -68,7 +65,8 @@ def show_summary(screen: views.Screen, firewall: str, results: Sequence[Result],
 
 def show_change(screen: views.Screen, when: str, firewall: str, before: Status, result: Result) -> None:
     """A line of `--watch`: what has changed since the last round."""
-    text = f"{when}  {firewall}  {result.code}: {before.value} → {result.status.value}: {result.finding.detail}"
+    detail = " ".join(_folded(result.finding.detail))
+    text = f"{when}  {firewall}  {result.code}: {before.value} → {result.status.value}: {detail}"
     views.tell(screen, views.printable(text))
 
 
@@ -122,7 +120,8 @@ def _case(suite: ElementTree.Element, firewall: str, result: Result, evidence: b
 
 
 def _xml(text: str) -> str:
-    return _NOT_XML.sub("\ufffd", text)
+    """What XML 1.0 can hold (W3C XML 2.2), without what would speak to a terminal."""
+    return "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text)
 
 
 def _folded(text: str) -> list[str]:

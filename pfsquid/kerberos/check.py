@@ -194,7 +194,8 @@ def _blocked(check: Check, done: Mapping[str, Finding]) -> Finding | None:
     unasked = [code for code in check.needs if code in done and done[code].status is Status.SKIPPED]
     if unasked:
         first = done[unasked[0]]
-        return replace(first, detail=f"needs {unasked[0]}: {first.detail.removeprefix('needs ')}", evidence=())
+        why = first.detail if first.detail.startswith("needs ") else f"needs {unasked[0]}: {first.detail}"
+        return replace(first, detail=why, evidence=())
     return None
 
 
