@@ -30,10 +30,10 @@ $(STAMP): pyproject.toml constraints.txt
 demo: install
 	@$(BIN)/pfsquid demo
 
-# The lab is one, so its tests run one after the other; all others share the cores.
+# Each of the two workers has a lab of its own, in which the files of tests run one after the other.
 test: lint
 	@$(BIN)/python -m pytest -q -m "not lab" -n 2
-	@$(BIN)/python -m pytest -q -m lab
+	@$(BIN)/python -m pytest -q -m lab -n 2 --dist loadfile
 
 lint: install
 	@$(BIN)/ruff format --check --quiet . || { echo "next: $(BIN)/ruff format ." >&2; exit 1; }

@@ -8,12 +8,17 @@ make it, so that a change of either makes a new one.
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.lab.errors import LabError
 from tests.lab.hosts import entry_command, execute, must, python_module, shell, wait_until, write
-from tests.lab.layout import ADMIN_PASSWORD, DC, DOMAIN, NETBIOS, REALM
+from tests.lab.layout import ADMIN_PASSWORD, DC, DOMAIN, NETBIOS, REALM, Host, shared_folder
+from tests.lab.locks import only_one
 
 LOG = "/var/log/samba/log.samba"
 KEYTABS = "/lab/keytabs"
@@ -47,13 +52,19 @@ chmod 600 dc.key ca.key
 """
 
 
-def _cache_file(state: Path) -> Path:
+STOP = """kill $(cat /run/samba/samba.pid) 2>/dev/null
+for i in $(seq 250); do pgrep '^(samba|smbd|winbind)' >/dev/null || exit 0; sleep 0.02; done
+kill -9 $(pgrep '^(samba|smbd|winbind)') 2>/dev/null; sleep 0.1"""
+
+
+def cache_file(state: Path) -> Path:
+    """The archive of the domain; it need not be there."""
     version = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", "samba"], capture_output=True, text=True).stdout
     digest = hashlib.sha256()
     for name in ("dc.py", "dc_accounts.py", "layout.py"):
         digest.update(Path(__file__).with_name(name).read_bytes())
     safe = "".join(c if c.isalnum() or c in ".-" else "_" for c in version)
-    return state / "cache" / f"domain-{safe}-{digest.hexdigest()[:12]}.tar"
+    return shared_folder(state) / "cache" / f"domain-{safe}-{digest.hexdigest()[:12]}.tar"
 
 
 def provision(state: Path) -> str:
@@ -61,14 +72,45 @@ def provision(state: Path) -> str:
     write(state, DC, "/etc/hosts", f"127.0.0.1 localhost\n{DC.address4} {DC.fqdn} dc1\n")
     write(state, DC, "/etc/krb5.conf", KRB5_CONF)
     shell(state, DC, EMPTY, "cannot empty Samba's folders")
-    cache = _cache_file(state)
-    if cache.exists():
-        with cache.open("rb") as archive:
-            entry = entry_command(state, DC, [*TAR, "-xpf", "-"])
-            if subprocess.run(entry, stdin=archive, capture_output=True).returncode == 0:
-                return "from the cache"
-        cache.unlink()  # cut short by a full disk, say; what was unpacked of it goes too
-        shell(state, DC, EMPTY, "cannot empty Samba's folders")
+    cache = cache_file(state)
+    with only_one(cache.parent / "lock"):
+        if not cache.exists():
+            _make(state, cache)
+            return "made"
+    if unpack(state, DC, cache):
+        return "from the cache"
+    shell(state, DC, EMPTY, "cannot empty Samba's folders")  # cut short by a full disk, say
+    _make(state, cache)
+    return "made"
+
+
+def unpack(state: Path, host: Host, archive: Path) -> bool:
+    """Whether the archive of a domain controller could be unpacked on a host."""
+    with archive.open("rb") as file:
+        return (
+            subprocess.run(entry_command(state, host, [*TAR, "-xpf", "-"]), stdin=file, capture_output=True).returncode
+            == 0
+        )
+
+
+def pack(state: Path, host: Host, archive: Path) -> None:
+    """Samba's files of a host into an archive, which is there whole or not at all."""
+    words = [*TAR, "-cpf", "-", "var/lib/samba", "etc/samba", "lab"]
+    packed = must(state, host, words, "the domain could not be packed")
+    partial = archive.with_suffix(f".{os.getpid()}")
+    partial.write_bytes(packed)
+    partial.rename(archive)
+
+
+def fresh(state: Path) -> None:
+    """The domain as it was at first, whatever was done to it; Samba is started anew."""
+    stop(state)
+    provision(state)
+    start(state)
+
+
+def _make(state: Path, cache: Path) -> None:
+    """A new domain, and its archive."""
     must(
         state,
         DC,
@@ -97,28 +139,40 @@ def provision(state: Path) -> str:
     change = ["sed", "-i", "-e", "/dns forwarder/d", "-e", SET_CERTIFICATE, "/etc/samba/smb.conf"]
     must(state, DC, change, "cannot change smb.conf")
     must(state, DC, python_module("tests.lab.dc_accounts"), "the accounts could not be made", timeout=120)
-    pack = [*TAR, "-cpf", "-", "var/lib/samba", "etc/samba", "lab"]
-    packed = must(state, DC, pack, "the domain could not be packed")
-    cache.parent.mkdir(exist_ok=True)
-    cache.parent.chmod(0o700)
     for old in cache.parent.glob("domain-*.tar"):
         old.unlink()
-    partial = cache.with_suffix(".new")
-    partial.write_bytes(packed)
-    partial.rename(cache)
-    return "made"
+    pack(state, DC, cache)
 
 
-def start(state: Path) -> None:
-    """Start Samba and wait until LDAP, DNS and KDC answer."""
-    begin = "setsid samba -D --no-process-group </dev/null >/var/log/samba/start.log 2>&1"
-    shell(state, DC, begin, "samba does not start")
+def start(state: Path, environment: str = "", host: Host = DC) -> None:
+    """Start Samba (environment: NAME=VALUE words) and wait until LDAP, DNS and KDC answer."""
+    begin = f"setsid env {environment} samba -D --no-process-group </dev/null >/var/log/samba/start.log 2>&1"
+    shell(state, host, begin, "samba does not start")
     ready = (
-        f"ldapsearch -x -H ldap://{DC.address4} -b '' -s base -LLL defaultNamingContext | grep -q DC= && "
-        f"dig +short +time=1 +tries=1 @{DC.address4} SRV _kerberos._udp.{DOMAIN} | grep -q dc1 && "
-        f"bash -c '</dev/tcp/{DC.address4}/88 && </dev/tcp/{DC.address4}/464 && </dev/tcp/{DC.address4}/636'"
+        f"ldapsearch -x -H ldap://{host.address4} -b '' -s base -LLL defaultNamingContext | grep -q DC= && "
+        f"dig +short +time=1 +tries=1 @{host.address4} SRV _kerberos._udp.{DOMAIN} | grep -q dc1 && "
+        f"bash -c '</dev/tcp/{host.address4}/88 && </dev/tcp/{host.address4}/464 && </dev/tcp/{host.address4}/636'"
     )
-    wait_until(state, DC, ["/bin/sh", "-c", ready], "the domain controller does not answer", LOG, 45)
+    wait_until(state, host, ["/bin/sh", "-c", ready], "the domain controller does not answer", LOG, 45)
+
+
+def stop(state: Path, host: Host = DC) -> None:
+    """End Samba and wait until all of it is gone."""
+    shell(state, host, STOP, "samba does not stop")
+
+
+def restart(state: Path) -> None:
+    """Samba anew, with other certificates, say."""
+    stop(state)
+    start(state)
+
+
+def live(state: Path, *deeds: Sequence[Any]) -> list[Any]:
+    """Do something in the directory beside the running Samba: dc_live.py. The deeds' answers."""
+    program = python_module("tests.lab.dc_live")
+    done = must(state, DC, program, "the directory cannot be changed", input=json.dumps(deeds).encode())
+    answers: list[Any] = json.loads(done)
+    return answers
 
 
 def read(state: Path, path: str) -> bytes:

@@ -12,6 +12,8 @@ from typing import Any
 
 from tests.lab.layout import (
     BASE_DN,
+    CHECKER_ACCOUNT,
+    CHECKER_PASSWORD,
     COMPUTER_ACCOUNT,
     COMPUTER_PASSWORD,
     DC,
@@ -70,6 +72,7 @@ def make_accounts(samdb: Any) -> None:
         dn_of(samdb, SERVICE_ACCOUNT),
         {"msDS-SupportedEncryptionTypes": AES_ONLY, "servicePrincipalName": SPN},
     )
+    samdb.newuser(CHECKER_ACCOUNT, CHECKER_PASSWORD, description="Reads the directory")
     for person in PEOPLE:
         samdb.newuser(
             person.account,
@@ -98,7 +101,7 @@ def make_accounts(samdb: Any) -> None:
     )
     samdb.setpassword(f"(sAMAccountName={COMPUTER_ACCOUNT})", COMPUTER_PASSWORD)
     samdb.enable_account(f"(sAMAccountName={COMPUTER_ACCOUNT})")
-    for account in (SERVICE_ACCOUNT, *(person.account for person in PEOPLE)):
+    for account in (SERVICE_ACCOUNT, CHECKER_ACCOUNT, *(person.account for person in PEOPLE)):
         samdb.setexpiry(f"(sAMAccountName={account})", 0, no_expiry_req=True)
 
 

@@ -11,13 +11,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.lab import fw, hosts
+from tests.lab import dc, dc2, fw, hosts
 from tests.lab import lab as whole
 from tests.lab.browse import standard_traffic
 from tests.lab.errors import LabError
@@ -61,6 +62,18 @@ class Lab(Firewall):
     def restart_squid(self, at: str | None = None, speed: float = 1.0) -> None:
         """Restart Squid; `at` ("2026-11-16 09:00:00", UTC) is what its clock then shows."""
         fw.restart_squid(self.state, at, speed)
+
+    def fresh_domain(self) -> None:
+        """The domain as it was when the lab came up first, whatever was done to it; Samba is started anew."""
+        dc.fresh(self.state)
+
+    def second_dc(self) -> AbstractContextManager[None]:
+        """The domain with a second controller, dc2; then `fresh_domain`, which knows nothing of it."""
+        return dc2.second(self.state)
+
+    def replicate(self) -> None:
+        """While there are two controllers: what one has, the other has now (else it takes some seconds)."""
+        dc2.replicate(self.state)
 
     def native_log(self) -> bytes:
         return self.read(FW.name, NATIVE_LOG)

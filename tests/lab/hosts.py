@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab.errors import LabError, last_lines
-from tests.lab.layout import DC, DOMAIN, FW, HOSTS, MARK, REPOSITORY, SWITCH, WS, Host
+from tests.lab.layout import DC, DOMAIN, EVERY_HOST, FW, HOSTS, MARK, REPOSITORY, SWITCH, WS, Host
 
 ENVIRONMENT = (
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -223,7 +223,7 @@ def wait_until(state: Path, host: Host, command: Sequence[str], what: str, log: 
 
 
 def by_name(name: str) -> Host:
-    for host in HOSTS:
+    for host in EVERY_HOST:
         if host.name == name:
             return host
     raise LabError(f"there is no host {name}; hosts are {', '.join(h.name for h in HOSTS if h is not SWITCH)}")

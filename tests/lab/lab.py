@@ -1,6 +1,7 @@
 """The whole lab: up, down, status. One command at a time works on one state folder (a lock).
 
-Labs of two clones share nothing, as each has a state folder and namespaces of its own.
+Labs of two clones share nothing, as each has a state folder and namespaces of its own; those of pytest's workers
+share the cached domain.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from tests.lab import dc, fw, packages, web, ws
 from tests.lab.errors import LabError
 from tests.lab.hosts import end, execute, host_folder, running, start
-from tests.lab.layout import HOSTS
+from tests.lab.layout import EVERY_HOST, HOSTS, shared_folder
 from tests.lab.network import connect
 
 Say = Callable[[str], None]
@@ -28,10 +29,11 @@ def locked(state: Path) -> Iterator[None]:
     """Hold the state folder; LabError at once where another command holds it."""
     if os.geteuid():
         raise LabError("the lab needs root, for namespaces and mounts")
-    if not state.exists():
-        state.mkdir(parents=True, mode=0o700)
-    elif not (state / "lock").exists() and any(state.iterdir()):
-        raise LabError(f"{state} is not empty and not a lab's; choose another folder for PFSQUID_LAB_STATE")
+    for folder in (shared_folder(state), state):
+        if folder.exists() and not (folder / "lock").exists() and any(folder.iterdir()):
+            raise LabError(f"{folder} is not empty and not a lab's; choose another folder for PFSQUID_LAB_STATE")
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (folder / "lock").touch()
     with (state / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -95,8 +97,8 @@ def _bring_up(state: Path, say: Say) -> None:
 def _clear(state: Path) -> bool:
     """End all hosts and remove their folders; keys and the cached domain stay. True if any was up."""
     (state / "up").unlink(missing_ok=True)
-    with ThreadPoolExecutor(len(HOSTS)) as pool:
-        was_up = any(list(pool.map(lambda host: end(state, host), HOSTS)))
+    with ThreadPoolExecutor(len(EVERY_HOST)) as pool:
+        was_up = any(list(pool.map(lambda host: end(state, host), EVERY_HOST)))
     deadline = time.monotonic() + 10
     while (state / "hosts").exists():
         shutil.rmtree(state / "hosts", ignore_errors=time.monotonic() < deadline)

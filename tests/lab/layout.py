@@ -25,6 +25,7 @@ ADMIN_PASSWORD = "Adm1n-Passw0rd!"
 SERVICE_PASSWORD = "Svc-Squid-Passw0rd1!"
 PERSON_PASSWORD = "Wubba-Lubba-1!"
 COMPUTER_PASSWORD = "Ws1-C0mputer-Passw0rd!"
+CHECKER_PASSWORD = "Chk-R3ads-0nly-Passw0rd!"
 # Accounts of the firewall while it poses as pfSense; all take root's key, too.
 FIREWALL_PASSWORDS = {
     "root": "Fw-Adm1n-Passw0rd!",
@@ -34,6 +35,7 @@ FIREWALL_PASSWORDS = {
 }
 
 SERVICE_ACCOUNT = "svc_squid"
+CHECKER_ACCOUNT = "checker"  # an ordinary user, with whom the directory is read
 COMPUTER_ACCOUNT = "WS1$"
 SPN = f"HTTP/proxy.{DOMAIN}"
 PROXY_PORT = 3128
@@ -56,6 +58,8 @@ WS = Host("ws", f"ws1.{DOMAIN}", "10.77.0.50", "fd77::50")
 WEB = Host("web", "web.test", "10.77.0.80", "fd77::80")
 MACHINES = (DC, FW, WS, WEB)
 HOSTS = (SWITCH, *MACHINES)
+DC2 = Host("dc2", f"dc2.{DOMAIN}", "10.77.0.11", "fd77::11")  # up only for who asks for it: dc2.py
+EVERY_HOST = (*HOSTS, DC2)
 
 # Names that unbound answers otherwise than with the web host's IPv4 address alone.
 DUAL_STACK_NAMES = ("dual.example", "www.wikipedia.org")
@@ -97,6 +101,13 @@ PEOPLE = (
 
 
 def state_folder() -> Path:
-    """The one folder that the lab writes to; $PFSQUID_LAB_STATE, else `.lab` in the repository."""
+    """The one folder that the lab writes to; $PFSQUID_LAB_STATE, else `.lab` in the repository. Each worker of pytest's
+    -n has a lab of its own in a folder below it."""
     chosen = os.environ.get("PFSQUID_LAB_STATE")
-    return Path(chosen).resolve() if chosen else REPOSITORY / ".lab"
+    folder = Path(chosen).resolve() if chosen else REPOSITORY / ".lab"
+    return folder / os.environ.get("PYTEST_XDIST_WORKER", "")
+
+
+def shared_folder(state: Path) -> Path:
+    """What the labs of all workers have in common, the cached domain: a folder of the lab that is not a worker's."""
+    return state.parent if state.name == os.environ.get("PYTEST_XDIST_WORKER") else state

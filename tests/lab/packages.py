@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.lab.errors import LabError, last_lines
 
+WAIT = ("-o", "DPkg::Lock::Timeout=600")  # somebody else may be installing, another lab say
 LIST = Path(__file__).with_name("packages.txt")
 
 
@@ -56,5 +57,5 @@ def install() -> list[str]:
 def _apt(names: list[str]) -> subprocess.CompletedProcess[bytes]:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     return subprocess.run(
-        ["apt-get", "install", "-y", "--no-install-recommends", *names], capture_output=True, env=environment
+        ["apt-get", "install", "-y", "--no-install-recommends", *WAIT, *names], capture_output=True, env=environment
     )
