@@ -44,6 +44,8 @@ def show_result(screen: views.Screen, result: Result, evidence: bool) -> None:
                 views.tell(screen, views.printable(f"{indent}{'→ ' if number == 0 else '  '}{line}"))
         for command in finding.remedy.commands:
             views.tell(screen, views.printable(f"{indent}  $ {command}"))
+        more = " ".join(dict.fromkeys((result.code, *finding.cause)))
+        views.tell(screen, views.printable(f"{indent}  more: pfsquid explain {more.split()[-1]}"))
     if evidence:
         for line in finding.evidence:
             views.tell(screen, views.printable(f"{indent}| {line}"))

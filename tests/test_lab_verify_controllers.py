@@ -18,6 +18,9 @@ pytestmark = pytest.mark.lab
 RED = {
     "dc_stopped": ("dc", "no domain controller answers"),
     "dc_unreachable": ("dc", "no domain controller answers"),
+    "second_unreachable": ("dc-all", "dc2.lab.pfsquid.test"),
+    "first_of_two_unreachable": ("dc", "10.77.0.10"),  # the override knows no other
+    "controllers_differ": ("keytab-kvno", "do not agree"),
     "kdc_silent": ("kdc", "port 88"),
     "kdc_tcp_silent": ("kdc", "over one of TCP and UDP only"),
     "kdc_udp_silent": ("kdc", "over one of TCP and UDP only"),

@@ -72,6 +72,7 @@ def test_a_break_has_its_cause_remedy_and_commands_below_it() -> None:
         f"{indent}  then look",
         f"{indent}  $ ping dc1",
         f"{indent}  $ nc -vz dc1 88",
+        f"{indent}  more: pfsquid explain dc-down",
     ]
 
 

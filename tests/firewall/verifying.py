@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.firewall.at_work import Desk, desk_in, posed
 from tests.lab.fixture import Lab
-from tests.lab.layout import CHECKER_ACCOUNT, CHECKER_PASSWORD, DC, PERSON_PASSWORD, REALM, SERVICE_ACCOUNT
+from tests.lab.layout import CHECKER_ACCOUNT, CHECKER_PASSWORD, PERSON_PASSWORD, REALM, SERVICE_ACCOUNT
 
 PERSON = f"rick.sanchez@{REALM}"
 
@@ -20,7 +20,6 @@ def configuration() -> dict[str, Any]:
     return {
         "kerberos": {"account": SERVICE_ACCOUNT},
         "directory": {
-            "servers": [DC.fqdn],
             "ca": "ca.pem",
             "user": f"{CHECKER_ACCOUNT}@{REALM}",
             "password": "file:checker",

@@ -60,7 +60,7 @@ def snapshot(lab: Lab, *folders: Path) -> Snapshot:
     for host in HOSTS:
         files |= _files(lab.state, host)
         words = lab.sh(host.name, "ps -eo args= | grep -v 'ps -eo args='").splitlines()
-        processes.update(f"{host.name}:{line.strip()}" for line in words if "ps -eo args=" not in line)
+        processes.update(f"{host.name}:{line.strip()}" for line in words if _counts(line))
     for folder in folders:
         files |= {f"here:{path}": told for path, told in _find([str(folder)], []).items()}
     return Snapshot(files, processes, directory(lab))
@@ -119,6 +119,12 @@ def changed(before: Snapshot, after: Snapshot, ignored: tuple[str, ...] = ()) ->
     processes = (after.processes - before.processes) + (before.processes - after.processes)
     found += [f"process {name}" for name in sorted(processes) if not _named(name, POOLS)]
     return found + of_directory(before.directory, after.directory)
+
+
+def _counts(line: str) -> bool:
+    """Not the command that lists them, and nobody who has ended and was not yet reaped (`[sshd] <defunct>`)."""
+    words = line.strip()
+    return "ps -eo args=" not in words and not (words.startswith("[") and words.endswith(("]", "<defunct>")))
 
 
 def _named(name: str, patterns: tuple[str, ...]) -> bool:

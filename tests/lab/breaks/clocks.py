@@ -1,7 +1,7 @@
 """Wrong clocks: of the firewall, of the domain controller, of the process that checks.
 
-The kernel has one clock for all; a library that the loader puts before each new program of a host (ld.so.preload)
-tells it another time. What already runs keeps its own, so services are started anew.
+The kernel has one clock for all; a library that the loader puts before a new program (LD_PRELOAD) tells it another
+time. What already runs keeps its own, so services are started anew.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import NoReturn
 
 from tests.lab import dc
-from tests.lab.breaks.parts import END_SQUID, Fault, reload_squid
+from tests.lab.breaks.parts import HELPER, Fault, reload_squid
 from tests.lab.fixture import Lab
 
 # Samba's modules would look for time() in the C library first.
 FOR_ALL = "LDB_MODULES_DISABLE_DEEPBIND=1"
-TIME, PRELOAD = "/etc/faketimerc", "/etc/ld.so.preload"
+TIME = "/etc/faketimerc"
+PHP = "/usr/local/bin/php"
 WRONG = 360  # seconds: more than Kerberos bears (300)
 
 
@@ -45,16 +46,21 @@ def started_anew(words: Sequence[str], seconds: float) -> Callable[[], NoReturn]
 
 
 def firewall(seconds: float) -> Fault:
-    """Every program that starts on the firewall, and Squid with its helpers."""
+    """PHP and what it starts, and Squid's helper. Not sshd, whose children may open no file, as the library does."""
+    given = " ".join(f"{name}={value}" for name, value in environment(seconds).items())
+    wrap = f"""mv $path $path.true
+printf '#!/bin/sh\\nexec env {given} %s.true "$@"\\n' $path >$path; chmod 755 $path"""
+    put = f"for path in {PHP} {HELPER}; do {wrap}; done"
+    back = "".join(f"mv {path}.true {path}; " for path in (PHP, HELPER))
 
     @contextmanager
     def inside(lab: Lab) -> Iterator[None]:
-        lab.sh("fw", f"echo {seconds:+.0f} >{TIME}; echo {library()} >{PRELOAD}; {END_SQUID}")
+        lab.sh("fw", put)
         try:
             reload_squid(lab)
             yield
         finally:
-            lab.sh("fw", f"rm -f {PRELOAD} {TIME}; {END_SQUID}")
+            lab.sh("fw", back)
             reload_squid(lab)
 
     return inside
