@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -181,17 +181,21 @@ def _carry_out(node: Node, plan: Plan, checkpoint: Checkpoint, trial: Trial | No
         raise PfsquidError(f"{exc.message}\nnothing was changed: the proxy serves as before", *exc.next) from exc
 
 
-@contextmanager
-def open_firewall(site: Site, name: str) -> Iterator[Pfsense]:
+def open_firewall(site: Site, name: str) -> AbstractContextManager[Pfsense]:
     """Connect to one firewall of the configuration, secrets resolved. Raises PfsquidError."""
-    settings = site.firewalls[name]
+    return enter_firewall(name, site.firewalls[name], site.folder)
+
+
+@contextmanager
+def enter_firewall(name: str, settings: FirewallSettings, folder: Path) -> Iterator[Pfsense]:
+    """Connect to a firewall of these settings. folder: where relative paths begin. Raises PfsquidError."""
     if not settings.host_keys:
         raise WrongUse(
             f"firewalls.{name}.host_keys is missing: a host key must be pinned", f"pfsquid init --host {settings.host}"
         )
 
     def secret(reference: str | None) -> str | None:
-        return None if reference is None else resolve(reference, site.folder)
+        return None if reference is None else resolve(reference, folder)
 
     target = Target(
         name=name,
@@ -199,7 +203,7 @@ def open_firewall(site: Site, name: str) -> Iterator[Pfsense]:
         port=settings.port,
         user=settings.user,
         host_keys=settings.host_keys,
-        identity=None if settings.identity is None else site.folder / settings.identity.expanduser(),
+        identity=None if settings.identity is None else folder / settings.identity.expanduser(),
         passphrase=secret(settings.passphrase),
         password=secret(settings.password),
         agent=settings.agent,
