@@ -20,7 +20,9 @@ from typing import Any
 GOACCESS_FORMATS = {
     "squid": "%x.%^ %~%L %h %^/%s %b %m %U %^",
     "pfsquid": "%x.%^ %L %h %^ %^ %^ %^/%s %^ %b %m %^ %^ %^ %^ %^ %U",
+    "combined": '%h %^ %e [%d:%t %^] "%r" %s %b "%R" "%u" %^',
 }
+GOACCESS_TIMES = {"combined": ["--date-format=%d/%b/%Y", "--time-format=%H:%M:%S"]}
 NOT_EMPTY_REJECTS = "rejects WHERE raw <> X''"  # whether an empty line is a reject is the collector's affair
 GOACCESS_READ_AT_LEAST = 0.95  # of the log's lines, or its time counts for nothing
 
@@ -94,7 +96,7 @@ def goaccess(log_format: str) -> Contestant:
             str(log),
             "--no-global-config",
             f"--log-format={GOACCESS_FORMATS[log_format]}",
-            "--datetime-format=%s",
+            *GOACCESS_TIMES.get(log_format, ["--datetime-format=%s"]),
             "--no-progress",
             "--no-strict-status",  # status 000 is normal for Squid
             "-o",

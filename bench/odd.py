@@ -18,7 +18,8 @@ def _line(pieces: Pieces) -> bytes:
 
 
 def _with_url_path(pieces: Pieces, path: bytes) -> bytes:
-    after = b"\n" if pieces["tail"].endswith(b"\n") else b" "
+    ends = (b"\n", b' HTTP/1.1" ', b" ")
+    after = next(end for end in ends if pieces["tail"].endswith(end))
     return _line({**pieces, "verb": b"GET ", "scheme": b"http://", "tail": path + after})
 
 
@@ -49,7 +50,8 @@ def spaces_in_url(pieces: Pieces, random: Random) -> bytes:
 
 def bad_number(pieces: Pieces, random: Random) -> bytes:
     column = ("second", "elapsed", "down")[random.integers(0, 3)]
-    return _line({**pieces, column: b"12x4" + pieces[column][-1:]})
+    column = column if column in pieces else "down"
+    return _line({**pieces, column: b"12x4" + pieces[column].lstrip(b"0123456789 ")})
 
 
 def empty(pieces: Pieces, random: Random) -> bytes:

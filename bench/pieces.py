@@ -7,6 +7,7 @@ then one `join`. It draws and renders; it opens no file and knows no command lin
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,8 +27,14 @@ FORMATS = {
     "squid": "second milli elapsed client action down verb scheme host tail user server mime",
     "pfsquid": "second milli elapsed client port mac user action up down verb server mime referrer agent "
     "scheme host tail",
+    "combined": "client user clock verb scheme host tail status down referrer agent result",
 }
 AFTER = {"second": ".", "agent": " - ", "scheme": "", "host": ""}
+# Squid's combined: %>a %[ui %[un [%tl] "%rm %ru HTTP/%rv" %>Hs %<st "%{Referer}>h" "%{User-Agent}>h" %Ss:%Sh
+COMBINED_AFTER = {
+    "client": " - ", "clock": "", "scheme": "", "host": "", "tail": ' HTTP/1.1" ', "down": ' "', "referrer": '" "',
+    "agent": '" ', "result": "\n",
+}  # fmt: skip
 
 
 class Shape(NamedTuple):
@@ -83,29 +90,37 @@ def escaped(text: str) -> str:
     return "".join(c if 32 < ord(c) < 127 and c not in UNSAFE else f"%{ord(c):02X}" for c in text)
 
 
+def _clocks(first: int, last: int) -> Grid:
+    """`[02/Mar/2026:08:00:00 +0000] "` of each second."""
+    moments = (datetime.fromtimestamp(second, UTC) for second in range(first, last + 1))
+    return np.array([moment.strftime('[%d/%b/%Y:%H:%M:%S +0000] "').encode() for moment in moments], dtype=object)
+
+
 class Traffic:
     """Draws lines of one format. `hosts_seen[i]` tells whether host number i has been visited."""
 
     def __init__(self, log_format: str, seed: int, domains: Sequence[str]) -> None:
         random = np.random.default_rng([seed, 0])
         self.seed = seed
+        self.after = COMBINED_AFTER if log_format == "combined" else AFTER
         self.names = FORMATS[log_format].split()
         self.host_weights = people.zipf(people.HOSTS)
         self.user_weights = people.zipf(people.USERS, flatten=200)
         self.shape_weights = np.cumsum([shape.share for shape in SHAPES])
         self.hosts_seen = np.zeros(people.HOSTS + 1, dtype=np.bool_)
-        texts = self._texts(random, list(domains), padded=log_format == "squid")
+        texts = self._texts(random, list(domains), log_format)
         self.pools = {
             name: np.array([(text + self._after(name)).encode() for text in texts[name]], dtype=object)
             for name in self.names
-            if name != "second"
+            if name not in ("second", "clock")
         }
 
     def _after(self, column: str) -> str:
-        return "\n" if column == self.names[-1] else AFTER.get(column, " ")
+        return "\n" if column == self.names[-1] else self.after.get(column, " ")
 
     @staticmethod
-    def _texts(random: Random, domains: list[str], padded: bool) -> dict[str, list[str]]:
+    def _texts(random: Random, domains: list[str], log_format: str) -> dict[str, list[str]]:
+        padded, written = log_format == "squid", str if log_format == "combined" else escaped
         hosts = people.host_names(random, domains)
         # Mean and spread of the logarithm: of a refusal, a web object, a tunnel. Milliseconds and bytes.
         laws = {
@@ -136,8 +151,13 @@ class Traffic:
             "server": [*(f"HIER_DIRECT/{server}" for server in servers), "HIER_NONE/-"],
             "tail": [*people.paths(random, PATHS), ":443", ""],
             "mime": [*MIMES, "-"],
-            "referrer": [*(escaped(f"http://{hosts[n % 5000]}/") for n in range(REFERRERS)), "-"],
-            "agent": [*(escaped(agent) for agent in people.WORDS["agents"]), "-"],
+            "referrer": [*(written(f"http://{hosts[n % 5000]}/") for n in range(REFERRERS)), "-"],
+            "agent": [*(written(agent) for agent in people.WORDS["agents"]), "-"],
+            "status": [shape.action.partition("/")[2] for shape in SHAPES],
+            "result": [
+                f"{shape.action.partition('/')[0]}:{'HIER_DIRECT' if shape.forwarded else 'HIER_NONE'}"
+                for shape in SHAPES
+            ],
         }
 
     def lines(self, chunk: int, instants: Ints) -> tuple[Grid, Random]:
@@ -155,6 +175,8 @@ class Traffic:
             if name == "second":
                 texts = np.array([b"%d." % s for s in range(first, int(seconds[-1]) + 1)], dtype=object)
                 grid[:, column] = texts[seconds - first]
+            elif name == "clock":
+                grid[:, column] = _clocks(first, int(seconds[-1]))[seconds - first]
             else:
                 grid[:, column] = self.pools[name][indexes[name]]
         return grid, random
@@ -193,6 +215,8 @@ class Traffic:
             "user": np.where(is_named, user + people.USERS * is_machine, 2 * people.USERS),
             "action": shape,
             "verb": shape,
+            "status": shape,
+            "result": shape,
             "scheme": shape,
             "host": host,
             "server": np.where(fact([s.forwarded for s in SHAPES]) == 1, host, people.HOSTS),

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.measure import Median
 
-TIMES_GOACCESS = {"squid": 5.0, "pfsquid": 8.0}
+TIMES_GOACCESS = {"squid": 5.0, "combined": 5.0, "pfsquid": 8.0}
 TIMES_SQUIDANALYZER = 50.0
 WALL_AGAINST_WC = 90.0
 PEAK_MB = 400.0

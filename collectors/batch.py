@@ -38,9 +38,11 @@ class Reject:
 class Position:
     """How far a source has been read: bytes [0, offset) are in the lake.
 
-    head and tail are digests of the first and of the last bytes before `offset` (see `follow.Fingerprint`): by
-    them a log is known again after it was renamed, rotated or compressed. `unended` is the offset of a last line
-    that was read although it had no end of line yet, or None.
+    head and tail are digests of the first `head_bytes` and of the last bytes before `offset`; marks are those of its
+    first 32, 64, 128 … 2,048 bytes, shortened (see `collectors.squid.follow`): by them a log is known again after it
+    was renamed, rotated, copied or compressed. `unended` is the offset of a last line that was read although it had no
+    end of line yet, or None. origin: the firewall or source that it is a log of, which keeps equal logs of two apart;
+    None where nobody said. read_at: when it was last seen, UTC in ISO 8601, or '' in positions of old.
     """
 
     offset: int
@@ -48,10 +50,14 @@ class Position:
     head_bytes: int = 0
     tail: str = ""
     unended: int | None = None
+    marks: str = ""
+    origin: str | None = None
+    read_at: str = field(default="", compare=False)
 
     def to_json(self) -> str:
         """The position as one line of JSON, keys sorted, as it stands in the table's properties."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        told = {key: value for key, value in asdict(self).items() if key == "offset" or value not in ("", None)}
+        return json.dumps(told, sort_keys=True, separators=(",", ":"))
 
     @staticmethod
     def from_json(text: str) -> Position:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from pfsquid import __version__, cli_firewall, cli_keytab, cli_verify, views
+from pfsquid import __version__, cli_firewall, cli_keytab, cli_lake, cli_run, cli_verify, views
 from pfsquid.cli_options import ConfigOption, DebugOption, FormatOption, JsonOption, LakeOption, debug_wanted
 from pfsquid.errors import ExitCode, PfsquidError, WrongUse
 from pfsquid.views import Format
@@ -58,6 +58,8 @@ app = typer.Typer(
 collect = typer.Typer(help="Bring rows into the lake, each exactly once.", no_args_is_help=True)
 app.add_typer(collect, name="collect")
 app.add_typer(cli_keytab.keytab, name="keytab")
+app.add_typer(cli_run.service, name="service")
+app.add_typer(cli_lake.lake, name="lake")
 
 
 app.command()(cli_firewall.configure)
@@ -65,6 +67,8 @@ app.command()(cli_firewall.rollback)
 app.command()(cli_firewall.init)
 app.command()(cli_verify.verify_kerberos)
 app.command()(cli_verify.explain)
+app.command()(cli_run.run)
+app.command()(cli_run.status)
 
 
 FromOption = Annotated[
@@ -88,19 +92,26 @@ def collect_squid(
     from_: FromOption = None,
     files: FilesArgument = None,
     format: Annotated[
-        str, typer.Option("--format", help="The log's format: squid, common, combined or pfsquid.")
+        str, typer.Option("--format", help="The log's format: a name (squid, combined …), a logformat line, or auto.")
     ] = "squid",
     firewall: Annotated[str | None, typer.Option("--firewall", help="Name of the firewall that wrote it.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until Ctrl-C, and show how far it is.")] = False,
     lake: LakeOption = None,
     config: ConfigOption = None,
     json: JsonOption = False,
     _: DebugOption = False,
 ) -> None:
-    """Read Squid's access log, plain or gzip, into the table proxy. A second run reads only what is new."""
+    """Read Squid's access logs into the table proxy: files (also packed), folders, patterns, - for standard input.
+
+    Without a file, the sources of the configuration. A second run reads only what is new.
+    """
     from pfsquid.lake.collect import collect_squid as run
 
     screen = _screen()
-    paths = _files(from_, files)
+    paths = [*(from_ or []), *(files or [])]
+    if follow or not paths:
+        named = (paths, format, firewall) if paths else None
+        cli_run.collect_live(screen, config, lake, json, follow, named)
     _reported(screen, json, run(_lake(lake, config, make=True), paths, format, firewall, _progress(screen)))
 
 

@@ -13,16 +13,21 @@ import typer
 from pfsquid import view_live, views
 from pfsquid.cli_options import ConfigOption, DebugOption, JsonOption, LakeOption
 from pfsquid.errors import ExitCode, WrongUse
+from pfsquid.frugal import be_frugal
 from pfsquid.views import Format
 
 if TYPE_CHECKING:
     from pfsquid.config import Config
     from pfsquid.lake.catalog import Lake
-    from pfsquid.lake.live import State
+    from pfsquid.lake.state import State
 
 UnitDirOption = Annotated[Path, typer.Option("--unit-dir", help="Where systemd looks for units.")]
 service = typer.Typer(help="Put `pfsquid run` into systemd's hands.", no_args_is_help=True)
 SYSTEM_UNITS = Path("/etc/systemd/system")
+STATUS_COLUMNS = (
+    "source", "state", "lag_bytes", "lag_seconds", "rows", "rejects", "newest", "last_data", "error", "last_error",
+    "error_at", "log", "offset",
+)  # fmt: skip
 
 
 def run(
@@ -31,14 +36,15 @@ def run(
     _: DebugOption = False,
 ) -> None:
     """Collect from all sources of the configuration, and keep the lake tidy, until a signal ends it."""
+    be_frugal()
+    from pfsquid.lake.catalog import alone
     from pfsquid.metrics import served
     from pfsquid.service import Plan, Service
     from pfsquid.streams import streams_of
 
     screen = views.standard_screen(dict(os.environ))
-
-    def log(level: str, event: str, **fields: Any) -> None:
-        view_live.log(screen, level, event, fields)
+    settings, _folder = _settings(config)
+    whole = _lake(lake, settings, make=True)
 
     def load() -> Plan:
         settings, folder = _settings(config)
@@ -47,13 +53,14 @@ def run(
                 "the configuration names nothing to collect from",
                 "collect: {squid: {NAME: {firewall: FIREWALL}}}    # in pfsquid.yaml; see configs/example.yaml",
             )
-        whole = _lake(lake, settings, make=True)
+        if _lake_path(lake, settings) != whole.folder:
+            raise WrongUse("the lake is another one now, which takes a new start", "systemctl restart pfsquid")
         streams = streams_of(settings, folder, whole)
-        return Plan(whole, streams, settings.collect.flush, settings.collect.alarm, _care(settings))
+        return Plan(whole, streams, settings.collect.flush, settings.collect.alarm, *_care(settings))
 
-    settings, _folder = _settings(config)
-    with _alone(_lake(lake, settings, make=True)), served(settings.collect.metrics) as metrics:
-        Service(load, log, dict(os.environ), metrics).run()
+    with alone(whole), served(settings.collect.metrics) as metrics:
+        ended = Service(load, view_live.logger(screen), dict(os.environ), metrics).run()
+    _leave(ended, ExitCode.DONE)
 
 
 def status(
@@ -64,23 +71,22 @@ def status(
 ) -> None:
     """Say how far each source is read: lag, rows, rejects, the last error, and since when there was no data."""
     from pfsquid.lake import status as states
+    from pfsquid.lake.state import NEVER, OK
 
     screen = views.standard_screen(dict(os.environ))
     settings, _folder = _settings(config)
-    whole = _lake(lake, settings, make=False)
-    known = states.read(whole.folder)
-    names = list(dict.fromkeys([*settings.collect.squid, *known]))
-    now = time.time()
-    rows = [_row(name, known.get(name), now, settings.collect.alarm) for name in names]
-    columns = (
-        "source", "state", "lag_bytes", "lag_seconds", "rows", "rejects", "newest", "no_data_since", "error", "log",
-        "offset",
-    )  # fmt: skip
-    views.show(screen, columns, rows, Format.JSON if json else Format.TABLE)
-    bad = [row[0] for row in rows if row[1] in ("failing", "silent", "not running")]
-    for name in bad:
-        views.say(screen, f"note: {name} needs a look: {next(row[1] for row in rows if row[0] == name)}")
-    raise typer.Exit(ExitCode.FOUND if bad else ExitCode.DONE)
+    known = states.read(_lake(lake, settings, make=False).folder)
+    names = list(settings.collect.squid) or list(known)
+    if not names:
+        raise WrongUse(
+            "nothing is configured to be collected, and nothing ever was", "see collect: in configs/example.yaml"
+        )
+    now, alarm = time.time(), settings.collect.alarm
+    kinds = {name: known[name].kind(now, alarm) if name in known else NEVER for name in names}
+    rows = [_row(name, kinds[name], known.get(name), now) for name in names]
+    notes = [f"{name}: {_advice(kind, known.get(name))}" for name, kind in kinds.items() if kind != OK]
+    views.show(screen, STATUS_COLUMNS, rows, Format.JSON if json else Format.TABLE, notes=notes)
+    raise typer.Exit(ExitCode.FOUND if notes else ExitCode.DONE)
 
 
 def collect_live(
@@ -95,35 +101,32 @@ def collect_live(
 
     paths: those named, their format and firewall; None for the configuration's sources.
     """
+    be_frugal()
     from pfsquid.lake.live import once
     from pfsquid.service import Plan, Service
-    from pfsquid.streams import local_stream, streams_of
+    from pfsquid.streams import local_streams, streams_of
 
     settings, folder = _settings(config)
-    whole = _lake(lake, settings, make=True)
-    streams = streams_of(settings, folder, whole)
-    if paths is not None:
-        streams = tuple(local_stream(str(path), paths[1], paths[2]) for path in paths[0])
-    if not streams:
+    if paths is None and not settings.collect.squid:
         raise WrongUse(
-            "which log? Name one with --from, or sources in the configuration (collect:)",
+            "which file? Name one with --from, or sources in the configuration (collect:)",
             "pfsquid collect squid --from /var/squid/logs/access.log",
         )
+    whole = _lake(lake, settings, make=True)
+    if paths is None:
+        streams = streams_of(settings, folder, whole)
+    else:
+        streams = local_streams([str(path) for path in paths[0]], paths[1], paths[2])
     if not follow:
         states = [once(whole, stream) for stream in streams]
         columns = ("source", "rows", "rejects", "error")
         rows = [(one.name, one.rows, one.rejects, one.error or None) for one in states]
         views.show(screen, columns, rows, Format.JSON if json else Format.TABLE)
         raise typer.Exit(ExitCode.FAILED if any(one.error for one in states) else ExitCode.DONE)
-    plan = Plan(whole, streams, settings.collect.flush, settings.collect.alarm)
-    shown = view_live.Follow(screen)
-
-    def log(level: str, event: str, **fields: Any) -> None:
-        view_live.log(screen, level, event, fields)
-
-    Service(lambda: plan, log, dict(os.environ), shown).run()
+    plan = Plan(whole, streams, settings.collect.flush, settings.collect.alarm, states=False)
+    ended = Service(lambda: plan, view_live.logger(screen), dict(os.environ), view_live.Follow(screen)).run()
     views.progress(screen, "")
-    raise typer.Exit(ExitCode.INTERRUPTED)
+    _leave(ended, ExitCode.INTERRUPTED)
 
 
 @service.command()
@@ -137,15 +140,25 @@ def install(
     """Write the systemd unit, enable it and start it."""
     from pfsquid.config import find
     from pfsquid.resources import templates
-    from pfsquid.systemd import Unit, own_program
+    from pfsquid.systemd import Unit, check_rights, own_program, user_named
     from pfsquid.systemd import install as put
 
     path = find(config, os.environ)
     if path is None:
         raise WrongUse("there is no configuration to run with", "pfsquid init --host FIREWALL", "--config FILE")
     settings, _folder = _settings(config)
-    whole = _lake(lake, settings, make=True)
-    _told(put(Unit(own_program(), user, path.absolute(), whole.folder), unit_dir, templates()))
+    account, folder = user_named(user), _lake_path(lake, settings)
+    if not settings.collect.squid:
+        raise WrongUse("the configuration names nothing to collect from", "see collect: in configs/example.yaml")
+    ports = [int(one.listen.rpartition(":")[2]) for one in settings.collect.squid.values() if one.listen]
+    unit = Unit(own_program(), user, path.absolute(), folder, any(port < 1024 for port in ports))
+    unit.text(templates())
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        if os.geteuid() == 0:
+            os.chown(folder, account.pw_uid, account.pw_gid)
+    check_rights(unit, account)
+    _told(put(unit, unit_dir, templates()))
 
 
 @service.command()
@@ -174,17 +187,30 @@ def _told(lines: tuple[str, ...]) -> None:
         views.tell(screen, views.printable(line))
 
 
-def _row(name: str, state: State | None, now: float, alarm: float) -> tuple[Any, ...]:
+def _row(name: str, kind: str, state: State | None, now: float) -> tuple[Any, ...]:
     if state is None:
-        return (name, "never ran", None, None, 0, 0, None, None, None, None, None)
-    running = now - state.written < max(60.0, 3 * alarm) if state.written else False
-    kind = "failing" if state.error else "silent" if state.silent_for(now) > alarm else "ok"
-    if not running:
-        kind = "not running"
+        return (name, kind, *[None] * (len(STATUS_COLUMNS) - 2))
     return (
-        name, kind, state.lag_bytes, round(now - (state.caught_up or state.started)), state.rows, state.rejects,
-        _time(state.newest), _time(state.last_data), state.error or None, state.source or None, state.offset,
+        name, kind, state.lag_bytes, round(state.lag_at(now), 1), state.rows, state.rejects, _time(state.newest),
+        _time(state.last_data), state.error or None, state.last_error or None, _time(state.error_at),
+        state.source or None, state.offset,
     )  # fmt: skip
+
+
+def _advice(kind: str, state: State | None) -> str:
+    """What to make of a state that needs a look."""
+    from pfsquid.lake import state as known
+
+    if kind == known.FAILING and state:
+        return f"{state.error} ({state.failures} times in a row; it is tried again at least once a minute)"
+    if kind == known.SILENT and state:
+        since = _time(state.last_data)
+        return f"no data since {since:%Y-%m-%d %H:%M:%S} UTC" if since else "no data since it was started"
+    return {
+        known.NEVER: "no `pfsquid run` knows of it yet: start it, or reload it (systemctl reload pfsquid)",
+        known.STOPPED: "no `pfsquid run` is at work: systemctl status pfsquid; journalctl -u pfsquid",
+        known.HANGING: "no sign of life: a disk or network that does not answer? systemctl restart pfsquid",
+    }.get(kind, kind)
 
 
 def _time(seconds: float | None) -> datetime | None:
@@ -198,23 +224,27 @@ def _settings(config: Path | None) -> tuple[Config, Path]:
     return load(path), path.absolute().parent if path else Path.cwd()
 
 
-def _lake(lake: Path | None, settings: Config, make: bool) -> Lake:
+def _lake_path(lake: Path | None, settings: Config) -> Path:
     from pfsquid.config import default_lake
+
+    return (lake or settings.lake or default_lake(os.environ)).expanduser().absolute()
+
+
+def _lake(lake: Path | None, settings: Config, make: bool) -> Lake:
     from pfsquid.lake.catalog import open_lake
 
-    return open_lake(lake or settings.lake or default_lake(os.environ), make)
+    return open_lake(_lake_path(lake, settings), make)
 
 
-def _alone(lake: Lake) -> Any:
-    """One `run` works on a lake at a time: the second says so and stops. Raises PfsquidError."""
-    from pfsquid.lake.catalog import alone
+def _leave(ended: bool, code: ExitCode) -> None:
+    """End the process; at once where a source still hangs, which would hold it up."""
+    if not ended:
+        os._exit(code)
+    raise typer.Exit(code)
 
-    return alone(lake)
 
+def _care(settings: Config) -> tuple[Any, ...]:
+    """What keeps the lake tidy, and how often, as Plan takes them."""
+    from pfsquid.lake.care import care
 
-def _care(settings: Config) -> Any:
-    try:
-        from pfsquid.lake.care import tend
-    except ImportError:
-        return None
-    return lambda lake: tend(lake, settings)
+    return (lambda lake: care(lake, settings.care, datetime.now(UTC)).line(), settings.care.every)

@@ -24,6 +24,7 @@ from pfsquid.settings import (
     Section,
     VerifySettings,
 )
+from pfsquid.settings_care import CareSettings
 
 Where = tuple[str | int, ...]
 
@@ -64,6 +65,7 @@ class Config(Section):
     directory: DirectorySettings = Field(default_factory=DirectorySettings)
     verify: VerifySettings = Field(default_factory=VerifySettings)
     collect: CollectSettings = Field(default_factory=CollectSettings)
+    care: CareSettings = Field(default_factory=CareSettings)
 
 
 @dataclass(frozen=True)

@@ -3,52 +3,51 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from pfsquid.errors import PfsquidError
-from pfsquid.lake.live import State
+from pfsquid.lake.state import State
+
+COUNTERS: dict[str, tuple[str, Callable[[State], float | None]]] = {
+    "rows": ("Rows committed to the lake", lambda state: state.rows),
+    "rejects": ("Lines that could not be read", lambda state: state.rejects),
+    "rounds": ("Rounds of reading", lambda state: state.rounds),
+}
+GAUGES: dict[str, tuple[str, Callable[[State], float | None]]] = {
+    "lag_bytes": ("Bytes that are there and not yet in the lake", lambda state: state.lag_bytes),
+    "lag_seconds": ("Seconds since everything was in the lake", lambda state: state.lag_seconds),
+    "silent_seconds": ("Seconds without data", lambda state: state.silent_for(time.time())),
+    "failures": ("Failed rounds since the last good one", lambda state: state.failures),
+    "newest_row_timestamp_seconds": ("Time of the newest row", lambda state: state.newest),
+}
 
 
 class ServiceMetrics(Collector):
     """The states of all sources, as Prometheus asks for them."""
 
     def __init__(self) -> None:
-        self._states: dict[str, State] = {}
+        self._states: Mapping[str, State] = {}
 
-    def update(self, state: State) -> None:
-        """A source's numbers, as they are now."""
-        self._states[state.name] = state
+    def update(self, states: Mapping[str, State]) -> None:
+        """All sources, as they are now."""
+        self._states = states
 
     def collect(self) -> Iterator[Metric]:
-        """The families, each with a sample for each source."""
-        counters = {
-            "rows": "Rows committed to the lake",
-            "rejects": "Lines that could not be read",
-            "rounds": "Rounds of reading",
-        }
-        for name, text in counters.items():
-            family = CounterMetricFamily(f"pfsquid_{name}", text, labels=["source"])
-            for state in list(self._states.values()):
-                family.add_metric([state.name], getattr(state, name))
-            yield family
-        now = time.time()
-        gauges: dict[str, tuple[str, Callable[[State], float]]] = {
-            "lag_bytes": ("Bytes that are there and not yet read", lambda state: state.lag_bytes or 0),
-            "lag_seconds": ("Seconds since everything was read", lambda state: state.lag_seconds),
-            "silent_seconds": ("Seconds without data", lambda state: state.silent_for(now)),
-            "failures": ("Failed rounds since the last good one", lambda state: state.failures),
-            "newest_row_timestamp_seconds": ("Time of the newest row", lambda state: state.newest or 0),
-        }
-        for name, (text, value) in gauges.items():
-            gauge = GaugeMetricFamily(f"pfsquid_{name}", text, labels=["source"])
-            for state in list(self._states.values()):
-                gauge.add_metric([state.name], value(state))
-            yield gauge
+        """The families, each with a sample for each source of which the number is known."""
+        kinds: tuple[tuple[Any, Any], ...] = ((CounterMetricFamily, COUNTERS), (GaugeMetricFamily, GAUGES))
+        for kind, families in kinds:
+            for name, (text, value) in families.items():
+                family = kind(f"pfsquid_{name}", text, labels=["source"])
+                for state in self._states.values():
+                    if (number := value(state)) is not None:
+                        family.add_metric([state.name], number)
+                yield family
 
 
 @contextmanager
@@ -63,9 +62,10 @@ def served(where: str | None) -> Iterator[ServiceMetrics | None]:
     registry.register(metrics)
     try:
         server, thread = start_http_server(int(port), address.strip("[]"), registry)
-    except OSError as exc:
+    except (OSError, OverflowError) as exc:
+        why = getattr(exc, "strerror", None) or str(exc)
         raise PfsquidError(
-            f"collect.metrics: {where} cannot be listened on: {exc.strerror}", f"ss -ltnp sport = :{port}"
+            f"collect.metrics: {where} cannot be listened on: {why}", f"ss -ltnp sport = :{port}    # who has it?"
         ) from exc
     try:
         yield metrics

@@ -218,7 +218,10 @@ class VerifySettings(Section):
 
 
 class SquidSource(Section):
-    """One place where access logs come from: a firewall's log over SSH, a path on this machine, or a port."""
+    """One place where access logs come from: a firewall's log over SSH, a path on this machine, or a port.
+
+    spool: megabytes that a port keeps until they are in the lake.
+    """
 
     firewall: FirewallName | None = None
     log: RemotePath | None = None
@@ -228,6 +231,8 @@ class SquidSource(Section):
     certificate: Path | None = None
     key: Path | None = None
     client_ca: Path | None = None
+    allow: tuple[Network, ...] = ()
+    spool: int = Field(default=256, ge=1, le=1_000_000)
 
     @model_validator(mode="after")
     def _one_place(self) -> SquidSource:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from collectors.batch import Batch, Position
 from collectors.squid.access_conf import logs_in
-from collectors.squid.collector import collect_logs
+from collectors.squid.collector import BATCH_BYTES, PARSERS, Pace, collect_logs
+from collectors.squid.follow import PIECE
 from collectors.squid.logs import Logs
 from collectors.squid.places import local_logs
 from collectors.squid.receiver import Receiver
@@ -23,21 +25,27 @@ from pfsquid.firewall.inspect import Asked, inspect
 from pfsquid.firewall.pfsense import Pfsense
 from pfsquid.firewall.remote_log import LogReader
 from pfsquid.lake.catalog import Lake
-from pfsquid.lake.live import Opened, Stream
+from pfsquid.lake.live import TURN, Opened, Stream
 from pfsquid.settings import SquidSource
 
 SPOOLS = ".spool"
+LEAST_BATCH = 512 * 1024  # smaller ones make more work than they save memory
 _OURS = re.compile(r"/pfsquid\.log$")
 
 
 @dataclass
 class Following:
-    """Logs of one place, in a format. after: told of the lake's positions before each round, after the last commit."""
+    """Logs of one place, in a format. after: told of the lake's positions before each round, after the last commit.
+
+    lasts: is it in order, though a round failed?
+    """
 
     logs: Logs
     format: str
-    name: str
+    name: str | None
+    pace: Pace
     after: Callable[[Mapping[str, Position]], None] | None = None
+    lasts: Callable[[], bool] = lambda: False
     _known: Mapping[str, Position] | None = None
 
     def round(self, known: Mapping[str, Position]) -> Iterator[Batch]:
@@ -46,7 +54,7 @@ class Following:
             self.after(known)
         reached = dict(known)
         self._known = reached
-        for batch in collect_logs(self.logs, self.format, known, self.name):
+        for batch in collect_logs(self.logs, self.format, known, self.name, self.pace):
             reached[batch.source] = batch.position
             yield batch
 
@@ -54,43 +62,58 @@ class Following:
         """See Opened."""
         return None if self._known is None else self.logs.remaining(self._known)
 
+    def usable(self) -> bool:
+        """See Opened."""
+        return self.lasts()
+
+
+def pace_of(sources: int) -> Pace:
+    """How much each of so many sources may hold in memory: what they hold together is about as much as one alone."""
+    batch = max(LEAST_BATCH, BATCH_BYTES // 2 if sources == 1 else BATCH_BYTES // 4 // max(1, sources))
+    return Pace(batch, min(PIECE, batch), PARSERS if sources == 1 else 1, TURN)
+
 
 def streams_of(settings: Config, folder: Path, lake: Lake) -> tuple[Stream, ...]:
     """What is to be followed. folder: where relative paths of the configuration begin. Raises WrongUse."""
-    return tuple(_stream(name, source, settings, folder, lake) for name, source in settings.collect.squid.items())
+    pace = pace_of(len(settings.collect.squid))
+    return tuple(_stream(name, source, settings, folder, lake, pace) for name, source in settings.collect.squid.items())
 
 
-def local_stream(path: str, format_name: str, firewall: str | None) -> Stream:
-    """A path that was named on the command line."""
-
-    @contextmanager
-    def open_path() -> Iterator[Opened]:
-        yield Following(local_logs(path, follow=True, origin=firewall), format_name, firewall or "")
-
-    return Stream(firewall or Path(path).name or "log", "proxy", path, open_path)
+def local_streams(paths: Sequence[str], format_name: str, firewall: str | None) -> tuple[Stream, ...]:
+    """Paths that were named on the command line."""
+    pace = pace_of(len(paths))
+    return tuple(
+        Stream(path, "proxy", path, partial(_named, path, format_name, firewall, pace)) for path in dict.fromkeys(paths)
+    )
 
 
-def _stream(name: str, source: SquidSource, settings: Config, folder: Path, lake: Lake) -> Stream:
+@contextmanager
+def _named(path: str, format_name: str, firewall: str | None, pace: Pace) -> Iterator[Opened]:
+    yield Following(local_logs(path, follow=True, origin=firewall), format_name, firewall, pace)
+
+
+def _stream(name: str, source: SquidSource, settings: Config, folder: Path, lake: Lake, pace: Pace) -> Stream:
     if source.firewall is not None:
         if source.firewall not in settings.firewalls:
             raise WrongUse(
                 f"collect.squid.{name}.firewall: there is no firewall {source.firewall!r}",
                 f"one of: {', '.join(settings.firewalls) or 'none is configured'}",
             )
-        return Stream(name, "proxy", f"firewall {source.firewall}", lambda: _firewall(name, source, settings, folder))
+        place = f"firewall {source.firewall}"
+        return Stream(name, "proxy", place, lambda: _firewall(name, source, settings, folder, pace))
     if source.path is not None:
         path = folder / source.path.expanduser()
-        return Stream(name, "proxy", str(path), lambda: _path(name, source, path))
-    return Stream(name, "proxy", str(source.listen), lambda: _port(name, source, folder, lake))
+        return Stream(name, "proxy", str(path), lambda: _path(name, source, path, pace))
+    return Stream(name, "proxy", str(source.listen), lambda: _port(name, source, folder, lake, pace))
 
 
 @contextmanager
-def _path(name: str, source: SquidSource, path: Path) -> Iterator[Opened]:
-    yield Following(local_logs(path, follow=True, origin=name), source.format, name)
+def _path(name: str, source: SquidSource, path: Path, pace: Pace) -> Iterator[Opened]:
+    yield Following(local_logs(path, follow=True, origin=name), source.format, name, pace)
 
 
 @contextmanager
-def _firewall(name: str, source: SquidSource, settings: Config, folder: Path) -> Iterator[Opened]:
+def _firewall(name: str, source: SquidSource, settings: Config, folder: Path, pace: Pace) -> Iterator[Opened]:
     firewall = str(source.firewall)
 
     def enter() -> AbstractContextManager[Pfsense]:
@@ -101,7 +124,7 @@ def _firewall(name: str, source: SquidSource, settings: Config, folder: Path) ->
         with enter() as pfsense:
             path, format_name = chosen_log(_squid_conf(pfsense), path, format_name, firewall)
     with LogReader(enter) as reader:
-        yield Following(RemoteLogs(name, path, reader), format_name, name)
+        yield Following(RemoteLogs(name, path, reader), format_name, name, pace)
 
 
 def chosen_log(squid_conf: str, path: str | None, format_name: str, firewall: str) -> tuple[str, str]:
@@ -129,18 +152,24 @@ def _squid_conf(pfsense: Pfsense) -> str:
 
 
 @contextmanager
-def _port(name: str, source: SquidSource, folder: Path, lake: Lake) -> Iterator[Opened]:
+def _port(name: str, source: SquidSource, folder: Path, lake: Lake, pace: Pace) -> Iterator[Opened]:
     spool = lake.folder / SPOOLS / name
     files: dict[str, Any] = {
         key: folder / value.expanduser()
         for key, value in (("certificate", source.certificate), ("key", source.key), ("client_ca", source.client_ca))
         if value is not None
     }
-    receiver = Receiver(str(source.listen), spool, **files)
+    receiver = Receiver(str(source.listen), spool, source.spool * 1_000_000, **files, allow=source.allow)
     receiver.start()
     try:
+        # A lake without room is no reason to refuse senders: the port stays open, and the spool takes their lines.
         yield Following(
-            local_logs(spool, follow=True, origin=name), source.format, name, lambda known: _clear(receiver, known)
+            receiver.logs(name),
+            source.format,
+            name,
+            pace,
+            after=lambda known: _clear(receiver, known),
+            lasts=lambda: receiver.stats().running,
         )
     finally:
         receiver.stop()

@@ -20,14 +20,14 @@ BENCH = sorted((ROOT / "bench").rglob("*.py"))
 # What each part of pfsquid may import of pfsquid, beside itself. The configuration stands below the middle, where
 # `errors` and `resources` are too.
 BASE = {"errors", "resources"}
-CONFIGURED = BASE | {"config", "settings", "secrets"}
+CONFIGURED = BASE | {"config", "settings", "settings_care", "secrets"}
 MIDDLE = {"firewall", "kerberos", "lake", "discovery", "forward", "aws"}
 # What of `firewall` only reads.
 READING = ("ssh", "pfsense", "inspect", "inspected", "probes", "squid_conf")
 MAY: dict[str, set[str]] = {
     "": set(),
     "__main__": {"cli"},
-    "cli": {"", "views", "cli_firewall", "cli_keytab", "cli_verify", "cli_options", "demo", "dashboard", "service"}
+    "cli": {"", "views", "cli_firewall", "cli_keytab", "cli_verify", "cli_run", "cli_lake", "cli_options", "demo", "dashboard", "service"}
     | MIDDLE
     | CONFIGURED,
     "cli_firewall": {"views", "cli_prove", "cli_options", "discovery", "firewall", "kerberos"} | CONFIGURED,
@@ -35,25 +35,33 @@ MAY: dict[str, set[str]] = {
     "cli_keytab": {"views", "cli_firewall", "cli_options", "firewall", "kerberos"} | CONFIGURED,
     "cli_verify": {"views", "view_checks", "cli_firewall", "cli_options", "firewall", "kerberos"} | CONFIGURED,
     "cli_options": {"views"},
-    "service": {"", "views"} | MIDDLE | CONFIGURED,
+    "cli_lake": {"views", "cli_options", "lake"} | CONFIGURED,
+    "cli_run": {"views", "view_live", "cli_options", "frugal", "service", "streams", "metrics", "systemd", "lake"} | CONFIGURED,
+    "service": {"systemd", "lake", "errors"},
+    "streams": MIDDLE | CONFIGURED,
+    "metrics": {"lake", "errors"},
+    "systemd": {"errors"},
+    "view_live": {"views", "lake"},
     "demo": {"", "views"} | MIDDLE | CONFIGURED,
     "dashboard": {"", "views", "lake", "discovery", "config"} | BASE,
     "fitting": set(),
+    "frugal": set(),
     "view_checks": {"views", "kerberos"},
     "views": {"", "fitting", "discovery", "lake", "firewall", "kerberos", "forward", "aws"} | BASE,
     "firewall": CONFIGURED,
     "kerberos": {f"firewall.{one}" for one in READING} | CONFIGURED,
-    "lake": BASE,
+    "lake": BASE | {"settings_care"},
     "discovery": {"lake"} | BASE,
     "forward": {"discovery"} | CONFIGURED,
     "aws": CONFIGURED,
-    "config": {"errors", "settings"},
+    "config": {"errors", "settings", "settings_care"},
+    "settings_care": {"settings"},
     "settings": {"errors", "secrets"},
     "secrets": {"errors"},
     "resources": set(),
     "errors": set(),
 }
-READS_ROWS = MIDDLE | {"cli", "cli_firewall", "service"}
+READS_ROWS = MIDDLE | {"cli", "cli_firewall", "streams"}
 PURE = (
     "pfsquid.discovery.people",
     "pfsquid.discovery.apps",

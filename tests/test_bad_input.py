@@ -26,10 +26,16 @@ def test_a_missing_log_is_named(pfsquid: Pfsquid) -> None:
     assert (run.status, run.err.splitlines()[0]) == (2, "pfsquid: there is no file nowhere.log")
 
 
-def test_a_directory_is_refused_with_the_files_to_name(pfsquid: Pfsquid, tmp_path: Path) -> None:
+def test_a_folder_without_logs_is_named(pfsquid: Pfsquid, tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
+    (tmp_path / "logs/cache.log").write_text("2026/11/20 09:15:30 kid1| Starting\n")
     run = pfsquid("collect", "squid", "--from", "logs")
-    assert (run.status, "logs is a directory" in run.err, "logs/access.log*" in run.err) == (2, True, True)
+    assert (run.status, "there is no log in logs" in run.err, "ls -l logs" in run.err) == (2, True, True)
+
+
+def test_a_pattern_that_nothing_fits_is_named(pfsquid: Pfsquid) -> None:
+    run = pfsquid("collect", "squid", "--from", "access.log*")
+    assert (run.status, "there is no log in access.log*" in run.err) == (2, True)
 
 
 def test_a_directory_of_sign_ins_is_refused(pfsquid: Pfsquid, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import typer
 import yaml
 from pydantic import BaseModel
 
-from collectors.squid.logformat import FORMATS
+from collectors.squid.detect import NAMES
 from pfsquid import config
 from pfsquid.cli import app
 from pfsquid.discovery.answer import answer, answer_sql, knowledge
@@ -38,6 +38,7 @@ TYPES = {
     "boolean": "BOOLEAN",
     "timestamp": "TIMESTAMP WITH TIME ZONE",
     "varbinary": "BLOB",
+    "map": "MAP(VARCHAR, VARCHAR)",
 }
 TYPERS_OWN = {"--help", "--install-completion", "--show-completion"}
 
@@ -136,7 +137,7 @@ def test_every_exit_status_is_documented(code: ExitCode) -> None:
     assert any(re.search(rf"(?<!\w){int(code)}(?!\w)", paragraph) for paragraph in told)
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_format_of_a_log_is_documented(name: str) -> None:
     assert f"`{name}`" in TEXT
 

@@ -94,7 +94,7 @@ class Following:
         for name in names:
             (self.folder / name).write_bytes(self.lab.read("fw", f"{LOGS}/{name}"))
         truth = Shelf()
-        truth.read(self.folder, firewall="fw")  # type: ignore[arg-type]
+        truth.read(self.folder, firewall="fw")
         assert (truth.rejects, self.shelf.rejects) == ([], [])
         wanted, have = _rows(truth), _rows(self.shelf)
         return {"missing": dict(wanted - have), "too many": dict(have - wanted)}
@@ -214,7 +214,7 @@ def test_who_is_not_root_follows_too_and_nothing_is_written(posing: Lab, tmp_pat
     assert (len(following.shelf.rows), following.lost, following.differences()) == (40, 0, NO_DIFFERENCE)
     after = {path: rest for path, rest in written(posing).items() if "squid" not in path and "/tmp/" not in path}
     assert {path: rest for path, rest in after.items() if before.get(path) != rest} == {}
-    until(lambda: posing.sh("fw", "pgrep -fc 'hash_equals' || true").strip() == "0", 5)
+    until(lambda: posing.sh("fw", "pgrep -fc 'hash[_]equals' || true").strip() == "0", 5)
 
 
 def test_somebody_without_rights_is_told_so(posing: Lab, tmp_path: Path) -> None:

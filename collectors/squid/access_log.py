@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collectors.batch import Reject
-from collectors.squid.columns import Bools, Piece, compile_columns, index
-from collectors.squid.lines import LONGEST_LINE, LineReader, line_reader
-from collectors.squid.logformat import groups, parse_logformat
+from collectors.squid.columns import Columns, compile_columns
+from collectors.squid.index import Shape, index
+from collectors.squid.lines import CUT_BY_SQUID, LONGEST_LINE, LineReader, line_reader
+from collectors.squid.logformat import LogformatError, Token, parse_logformat
+from collectors.squid.meaning import column_of
 from collectors.squid.schema import PROXY_SCHEMA, TIMESTAMP
+
+UNLIKE = frozenset({"url", "path"})  # texts that hardly repeat
 
 
 @dataclass(frozen=True)
@@ -22,20 +26,22 @@ class AccessLogParser:
     """A compiled logformat. `read_line` reads one line; `columns` reads all plain lines of a piece, or is None."""
 
     read_line: LineReader
-    columns: Callable[[Piece, int], tuple[Bools, dict[str, pa.Array]]] | None
+    columns: Columns | None
 
     def read(self, data: bytes, offset: int, source: str, firewall: str | None) -> tuple[pa.Table, list[Reject]]:
         """Read whole lines.
 
         data: bytes that end with a newline, at most 2 GiB. offset: where they begin in the source. Returns rows in
-        PROXY_SCHEMA (plain lines first, each group in the order of the log) and rejects; together as many as lines.
+        PROXY_SCHEMA (plain lines first, each group in the order of the log) and rejects; together as many as lines,
+        and one more for each record that Squid cut at 8 KB without an end of line.
         """
-        piece = index(data)
         columns: dict[str, Any] = {}
         if self.columns is None:
+            piece = index(data, Shape(0))
             plain = np.zeros(len(piece.line_ends), np.bool_)
         else:
-            plain, columns = self.columns(piece, LONGEST_LINE)
+            piece = self.columns.find(data)
+            plain, columns = self.columns.read(piece, LONGEST_LINE)
         begins = np.concatenate((np.zeros(1, np.int64), piece.line_ends[:-1] + 1))
         rescued, rejects = self._slowly(data, begins[~plain], piece.line_ends[~plain], offset)
         tables = []
@@ -48,21 +54,33 @@ class AccessLogParser:
 
     def _slowly(self, data: bytes, begins: Any, ends: Any, offset: int) -> tuple[list[dict[str, Any]], list[Reject]]:
         rows, rejects = [], []
-        for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
-            row = self.read_line(data[begin:end])
-            if isinstance(row, str):
-                rejects.append(Reject(offset + begin, row, data[begin:end].removesuffix(b"\r")))
-            else:
-                row["source_offset"] = offset + begin
-                rows.append(row)
+        for line_begin, line_end in zip(begins.tolist(), ends.tolist(), strict=True):
+            for begin, end in _records(data, line_begin, line_end):
+                raw = data[begin:end]
+                row = "cut by Squid at 8 KB" if end < line_end else self.read_line(raw)
+                if isinstance(row, str):
+                    rejects.append(Reject(offset + begin, row, raw.removesuffix(b"\r")))
+                else:
+                    row["source_offset"] = offset + begin
+                    rows.append(row)
         return rows, rejects
 
 
+def _records(data: bytes, begin: int, end: int) -> Iterator[tuple[int, int]]:
+    """Where the records of a line begin and end: of Squid's built-in formats, one that is cut at 8 KB ends with a NUL,
+    and the next one stands right after that."""
+    while end - begin > CUT_BY_SQUID and data[begin + CUT_BY_SQUID] == 0:
+        yield begin, begin + CUT_BY_SQUID
+        begin += CUT_BY_SQUID + 1
+    yield begin, end
+
+
 def compile_parser(logformat: str) -> AccessLogParser:
-    """A parser for a logformat line. Raises LogformatError where the line is none."""
+    """A parser for a logformat line. Raises LogformatError where the line is none, and where it has no time."""
     items = parse_logformat(logformat)
-    cut = groups(items)
-    return AccessLogParser(line_reader(items), compile_columns(cut) if cut else None)
+    if not any(isinstance(item, Token) and column_of(item) in ("seconds", "clock") for item in items):
+        raise LogformatError("there is no time in it that tells a moment: %ts, %tg, or %tl with its zone")
+    return AccessLogParser(line_reader(items), compile_columns(items))
 
 
 def _table(columns: dict[str, Any], source: str, firewall: str | None) -> pa.Table:
@@ -70,15 +88,17 @@ def _table(columns: dict[str, Any], source: str, firewall: str | None) -> pa.Tab
     size = len(columns["ts"])
     if "elapsed_ms" in columns:
         elapsed = pc.multiply(columns["elapsed_ms"], 1000).cast(pa.duration("us"))
-        columns["started_at"] = pc.subtract(columns["ts"], elapsed).cast(TIMESTAMP)
+        started = pc.subtract(columns["ts"], elapsed).cast(TIMESTAMP)
+        logged = columns.get("started_at")
+        columns["started_at"] = started if logged is None else pc.coalesce(logged, started)
     columns["source"] = _repeated(source, size)
     columns["firewall"] = _repeated(firewall, size)
     arrays = []
     for field in PROXY_SCHEMA:
         column = columns.get(field.name)
         if column is None:
-            column = pa.nulls(size, _dictionary(field.type) if pa.types.is_string(field.type) else field.type)
-        elif pa.types.is_dictionary(column.type) or field.name in ("url", "path"):
+            column = pa.nulls(size, _kind(field))
+        elif pa.types.is_dictionary(column.type) or field.name in UNLIKE:
             pass
         elif pa.types.is_string(field.type):
             column = column.dictionary_encode()
@@ -89,12 +109,18 @@ def _table(columns: dict[str, Any], source: str, firewall: str | None) -> pa.Tab
 
 
 def _table_of_rows(rows: list[dict[str, Any]], source: str, firewall: str | None) -> pa.Table:
-    texts = {field.name for field in PROXY_SCHEMA if pa.types.is_string(field.type)} - {"url", "path"}
+    texts = {field.name for field in PROXY_SCHEMA if pa.types.is_string(field.type)} - UNLIKE
     columns: dict[str, Any] = {}
     for field in PROXY_SCHEMA:
-        values = pa.array([row.get(field.name) for row in rows], field.type)
+        got = [row.get(field.name) for row in rows]
+        values = pa.array([one and list(one.items()) for one in got] if field.name == "extra" else got, field.type)
         columns[field.name] = values.dictionary_encode() if field.name in texts else values
-    return _table({name: column for name, column in columns.items() if name != "started_at"}, source, firewall)
+    return _table(columns, source, firewall)
+
+
+def _kind(field: pa.Field) -> pa.DataType:
+    """How a column is held: texts that repeat as dictionaries."""
+    return _dictionary(field.type) if pa.types.is_string(field.type) and field.name not in UNLIKE else field.type
 
 
 def _dictionary(of: pa.DataType) -> pa.DataType:

@@ -1,299 +1,175 @@
 """The fast path: all plain lines of a piece of log at once, column by column, with numpy and Arrow.
 
-A line is plain when it cuts at its spaces into exactly the groups of the format and each group has its form. All
-others are named and left to the slow path (`lines`). There is no loop over lines here: Python sees distinct values
-of columns that repeat, and nothing else. Offsets into the text go through Arrow's checked arrays, never pointers.
+A line is plain when it cuts at its spaces and quotes into exactly the cells of the format and each cell has its form.
+All others are named and left to the slow path (`lines`). There is no loop over lines here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow import csv
 
+from collectors.squid.cells import Cell, cell_of, cells_of
+from collectors.squid.extract import Lines
+from collectors.squid.index import HIDDEN, Bools, Piece, Shape, index
 from collectors.squid.logformat import Item, Token
-from collectors.squid.schema import TIMESTAMP
-from collectors.squid.values import DEFAULT_PORTS, bracket_decoded, percent_decoded
+from collectors.squid.meaning import OF_URL
+from collectors.squid.rows import candidates, kept
+from collectors.squid.schema import EXTRA
 
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
-
-_SPACE, _NEWLINE, _SLASH, _COLON, _DOT, _ZERO, _MINUS, _X = 32, 10, 47, 58, 46, 48, 45, 120
-_TEN_DIGITS = 10 ** np.arange(9, -1, -1, dtype=np.int64)
-_THREE_DIGITS = np.array([100, 10, 1], dtype=np.int64)
-_HOST = r"^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$"
+_REPEATING = pa.dictionary(pa.int32(), pa.string())
+_HIDDEN = chr(HIDDEN)
 
 
-@dataclass
-class Piece:
-    """A piece of log that ends at an end of line, with the places of what structures it.
+@dataclass(frozen=True)
+class Columns:
+    """A compiled fast path: `find` cuts a piece into lines, `read` gives which of them are plain, and their columns."""
 
-    text: its bytes. line_ends: place of each newline. starts, ends: of each token. first: number of each line's first
-    token. count: how many tokens a line has. spaces: how many spaces. odd: lines that hold a byte outside of printable
-    ASCII.
-    """
+    cells: tuple[Cell, ...]
+    shape: Shape
+    primary: dict[str, list[str]]  # column → names of the columns that stand behind it
+    extras: tuple[tuple[str, str], ...]  # name of the column → key
 
-    text: npt.NDArray[np.uint8]
-    line_ends: Ints
-    starts: Ints
-    ends: Ints
-    first: Ints
-    count: Ints
-    spaces: Ints
-    odd: Bools
-    colons: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
-    slashes: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    def find(self, data: bytes) -> Piece:
+        """The lines of a piece of log that ends with a newline."""
+        return index(data, self.shape)
 
-
-@dataclass
-class Lines:
-    """Columns of the lines chosen so far, all of one length, and which of those lines turned out not to be plain."""
-
-    piece: Piece
-    first: Ints
-    plain: Bools
-    columns: dict[str, pa.Array]
-
-    def token(self, index: int) -> tuple[Ints, Ints]:
-        """Start and end of each line's token `index`."""
-        return self.piece.starts[self.first + index], self.piece.ends[self.first + index]
-
-
-Extractor = Callable[[Lines, int], None]
-
-
-def index(data: bytes) -> Piece:
-    """Find lines and tokens. `data` must end with a newline."""
-    text = np.frombuffer(data, dtype=np.uint8)
-    seams = np.flatnonzero((text - np.uint8(33)) > 93)  # all but the printable: space, newline, and the odd ones
-    kinds = text[seams]
-    before = np.concatenate((np.array([-1], np.int64), seams[:-1]))
-    full = seams - before > 1
-    newline = np.flatnonzero(kinds == _NEWLINE)
-    upto = np.cumsum(full, dtype=np.int64)[newline]
-    first = np.concatenate((np.zeros(1, np.int64), upto[:-1])).astype(np.int64)
-    strange = (kinds != _SPACE) & (kinds != _NEWLINE)
-    odd = np.zeros(len(newline), np.bool_)
-    if strange.any():
-        odd[np.searchsorted(newline, np.flatnonzero(strange))] = True
-    spaces = np.diff(newline, prepend=-1) - 1
-    return Piece(text, seams[newline], before[full] + 1, seams[full], first, upto - first, spaces, odd)
-
-
-def compile_columns(groups: list[tuple[Item, ...]]) -> Callable[[Piece, int], tuple[Bools, dict[str, pa.Array]]] | None:
-    """A function: piece, longest line → (which lines are plain, columns of just those); None where a group of the
-    format has a shape that only the slow path knows."""
-    extractors = [_extractor(group) for group in groups]
-    if any(extract is None for extract in extractors) or _time not in extractors:
-        return None
-    padded = [number for number, group in enumerate(groups) if isinstance(group[0], Token) and group[0].padded]
-    ready = [(number, extract) for number, extract in enumerate(extractors) if extract is not None]
-    ready.sort(key=lambda pair: pair[1] is _url)  # whether a URL is a tunnel's host:port, the method says
-
-    def columns(piece: Piece, longest: int) -> tuple[Bools, dict[str, pa.Array]]:
-        lengths = np.diff(piece.line_ends, prepend=-1)
-        plain = (piece.count == len(ready)) & ~piece.odd & (lengths <= longest)
-        chosen = np.flatnonzero(plain)
-        single = piece.spaces[chosen] == len(ready) - 1 + _padding(piece, piece.first[chosen], padded)
-        if not single.all():
-            plain[chosen[~single]] = False
-            chosen = chosen[single]
-        piece.colons = np.flatnonzero(piece.text == _COLON)
-        piece.slashes = np.flatnonzero(piece.text == _SLASH)
-        lines = Lines(piece, piece.first[chosen], np.ones(len(chosen), np.bool_), {})
-        for number, extract in ready:
-            extract(lines, number)
-        plain[chosen[~lines.plain]] = False
+    def read(self, piece: Piece, longest: int) -> tuple[Bools, dict[str, pa.Array]]:
+        """Which lines are plain, and the columns of just those. longest: a plain line's length, in bytes."""
+        plain = piece.fits & (np.diff(piece.line_ends, prepend=-1) <= longest)
+        count = int(plain.sum())
+        if not count:
+            return plain, {}
+        fields = self._fields(piece.lines(plain, self.shape))
+        lines = Lines(np.ones(count, np.bool_))
+        for cell, values in sorted(zip(self.cells, fields, strict=True), key=lambda pair: pair[0].is_url):
+            if cell.fields > 1 or self.shape.quotes:
+                values = _shown(values)
+            if cell.before or cell.after:
+                values = _inner(lines, values, cell)
+            if cell.read is not None:
+                cell.read(lines, values)
+        columns = self._settled(lines)
         if lines.plain.all():
-            return plain, lines.columns
+            return plain, columns
+        plain[np.flatnonzero(plain)[~lines.plain]] = False
         keep = pa.array(lines.plain)
-        return plain, {name: column.filter(keep) for name, column in lines.columns.items()}
+        return plain, {name: column.filter(keep) for name, column in columns.items()}
 
-    return columns
+    def _fields(self, lines: bytes | memoryview) -> list[pa.Array]:
+        """The fields of lines that all have as many, of each cell an array."""
+        names = [str(number) for number in range(len(self.cells))]
+        types = {
+            name: _REPEATING if cell.repeats else pa.string() for name, cell in zip(names, self.cells, strict=True)
+        }
+        table = csv.read_csv(
+            pa.BufferReader(lines),
+            csv.ReadOptions(column_names=names, use_threads=False, block_size=len(lines) + 1),
+            csv.ParseOptions(delimiter=" ", quote_char=False, double_quote=False, ignore_empty_lines=False),
+            csv.ConvertOptions(column_types=types, check_utf8=False),
+        )
+        return [column.combine_chunks() if column.num_chunks != 1 else column.chunk(0) for column in table.columns]
+
+    def _settled(self, lines: Lines) -> dict[str, pa.Array]:
+        """Each column with the value of its first code; a line where only another has one is not plain."""
+        for column, others in self.primary.items():
+            absent = pc.is_null(lines.columns[column])
+            for other in others:
+                both = pc.and_(absent, pc.is_valid(lines.columns[other]))
+                if pc.any(both).as_py():
+                    lines.plain &= ~both.to_numpy(zero_copy_only=False)
+        columns = lines.columns
+        if self.extras:
+            named = [(key, columns.pop(name)) for name, key in self.extras]
+            columns["extra"] = _maps(named, len(lines.plain))
+        return columns
 
 
-def _padding(piece: Piece, first: Ints, padded: list[int]) -> Ints | int:
-    """How many spaces of each line only pad a token to its width: those before `padded`, but for one."""
-    return sum(piece.starts[first + number] - piece.ends[first + number - 1] - 1 for number in padded if number)
-
-
-def _extractor(group: tuple[Item, ...]) -> Extractor | None:
-    codes = tuple(item.code if isinstance(item, Token) else item for item in group)
-    if codes in (("ts", ".", "tu"),):
-        return _time
-    if codes == ("Ss", "/", ">Hs"):
-        return _action_and_status
-    if codes in (("Sh", "/", "<a"), ("Sh", "/", "<A")):
-        return _hierarchy_and_peer
-    if len(group) != 1 or not isinstance(group[0], Token):
+def compile_columns(items: tuple[Item, ...]) -> Columns | None:
+    """The fast path of a logformat; None where a part of it has a shape that only the slow path knows."""
+    cut = cells_of(items)
+    if cut is None:
         return None
-    token = group[0]
-    if token.code in _NUMBERS:
-        name = _NUMBERS[token.code]
-        return lambda lines, number: _number(lines, number, name)
-    if token.code == "ru":
-        return _url
-    name = _TEXTS.get(token.code, "")
-    if token.code == ">h":
-        name = {"referer": "referrer", "user-agent": "user_agent"}.get(token.argument.lower(), "")
-    if not name or token.quoting in ('"', "/"):
+    tokens = [item for item in items if isinstance(item, Token)]
+    plan = candidates(tokens)
+    names: dict[int, str] = {}  # id of the token → the column that it is read into
+    primary: dict[str, list[str]] = {}
+    extras: dict[str, str] = {}
+    for column, numbers in plan.items():
+        names[id(tokens[numbers[0]])] = column
+        behind = [f"+{tokens[number].key}" for number in numbers[1:]]
+        if behind:
+            primary["ts" if column == "clock" else column] = behind
+    if "seconds" in plan and "clock" in plan:
+        names.pop(id(tokens[plan["clock"][0]]))
+    if len({token.key for token in tokens}) < len(tokens) or {"started", *OF_URL} & set(plan):
         return None
-    quoting = token.quoting or ("#" if name in ("user_name", "referrer", "user_agent") else "")
-    decode = {"[": bracket_decoded, "#": percent_decoded}.get(quoting)
-    return lambda lines, number: _text(lines, number, name, decode)
+    if both := plan.pop("both_ways", []):  # to tell one size from the other two is for the slow path
+        if not {"bytes_down", "bytes_up"} <= set(plan):
+            return None
+        names.pop(id(tokens[both[0]]))
+    for token in tokens:
+        if id(token) not in names:
+            names[id(token)] = f"+{token.key}"
+            if kept(token):
+                extras[f"+{token.key}"] = token.key
+    cells = [cell for cell in (cell_of(group, names) for group in cut[0]) if cell is not None]
+    if len(cells) < len(cut[0]):
+        return None
+    return Columns(tuple(cells), _line_shape(cells, cut[1], cut[2]), primary, tuple(extras.items()))
 
 
-_NUMBERS = {"tr": "elapsed_ms", "<st": "bytes_down", ">st": "bytes_up", ">p": "client_port"}
-_LONGEST = {"elapsed_ms": 12, "bytes_down": 18, "bytes_up": 18, "client_port": 5}  # characters
-_TEXTS = {
-    ">a": "client_ip", ">eui": "client_mac", "un": "user_name", "ul": "user_name", "rm": "method",
-    "mt": "content_type", ">sni": "sni",
-}  # fmt: skip
+def _line_shape(cells: list[Cell], quotes: int, spaced: tuple[int, ...]) -> Shape:
+    numbers = [sum(cell.fields for cell in cells[:place]) for place in range(len(cells) + 1)]
+    placed = list(zip(numbers[:-1], cells, strict=True))
+    return Shape(
+        fields=numbers[-1],
+        padded=tuple(number for number, cell in placed if cell.padded),
+        joined=tuple(number + more for number, cell in placed for more in range(cell.fields - 1)),
+        quotes=quotes,
+        spaced=spaced,
+    )
 
 
-def _spans(text: npt.NDArray[np.uint8], starts: Ints, ends: Ints) -> pa.Array:
-    """The bytes between each start and end, as an Arrow string array. Spans ascend and do not overlap."""
-    offsets = np.empty(2 * len(starts) + 1, np.int32)
-    offsets[0:-1:2], offsets[1::2] = starts, ends
-    offsets[-1] = ends[-1] if len(ends) else 0
-    both = pa.Array.from_buffers(pa.binary(), 2 * len(starts), [None, pa.py_buffer(offsets), pa.py_buffer(text)])
-    return both.take(pa.array(np.arange(0, 2 * len(starts), 2, dtype=np.int32))).cast(pa.string())
+def _shown(values: Any) -> Any:
+    """The values with their spaces."""
+    distinct = values.dictionary if pa.types.is_dictionary(values.type) else values
+    if not pc.any(pc.match_substring(distinct, _HIDDEN)).as_py():
+        return values
+    spaced = pc.replace_substring(distinct, _HIDDEN, " ")
+    return pa.DictionaryArray.from_arrays(values.indices, spaced) if distinct is not values else spaced
 
 
-def _digits(text: npt.NDArray[np.uint8], starts: Ints, weights: Ints) -> tuple[Ints, Bools]:
-    """Numbers of a fixed count of digits, and which are digits throughout."""
-    digits = text[starts[:, None] + np.arange(len(weights))] - np.uint8(_ZERO)
-    return digits.astype(np.int64) @ weights, (digits <= 9).all(axis=1)
+def _inner(lines: Lines, values: Any, cell: Cell) -> Any:
+    """The values without the literal text around them."""
+    repeats = pa.types.is_dictionary(values.type)
+    distinct = values.dictionary if repeats else values
+    around = len(cell.before) + len(cell.after)
+    formed = pc.and_(pc.starts_with(distinct, cell.before), pc.ends_with(distinct, cell.after))
+    sized = pc.greater_equal if cell.read is not None else pc.equal
+    formed = pc.and_(formed, sized(pc.binary_length(distinct), around))
+    stop = -len(cell.after) if cell.after else None
+    inner = pc.utf8_slice_codeunits(distinct, len(cell.before), stop)
+    if not repeats:
+        lines.plain &= formed.to_numpy(zero_copy_only=False)
+        return inner
+    lines.refuse(values, formed)
+    return pa.DictionaryArray.from_arrays(values.indices, inner)
 
 
-def _time(lines: Lines, number: int) -> None:
-    starts, ends = lines.token(number)
-    text = lines.piece.text
-    if len(text) < 14:
-        lines.plain[:] = False
-        lines.columns["ts"] = pa.nulls(len(starts), TIMESTAMP)
-        return
-    formed = ends - starts == 14
-    starts = np.where(formed, starts, 0)
-    seconds, whole = _digits(text, starts, _TEN_DIGITS)
-    millis, part = _digits(text, starts + 11, _THREE_DIGITS)
-    lines.plain &= formed & whole & part & (text[starts + 10] == _DOT)
-    micros = (seconds * 1000 + millis) * 1000
-    lines.columns["ts"] = pa.array(micros).cast(pa.timestamp("us")).cast(TIMESTAMP)
-
-
-def _number(lines: Lines, number: int, name: str) -> None:
-    starts, ends = lines.token(number)
-    text = lines.piece.text
-    lines.plain &= ends - starts <= _LONGEST[name]
-    lines.plain &= (text[starts + 1] | np.uint8(32)) != _X  # 0x10: Arrow reads it, Squid writes none
-    if name == "client_port":
-        lines.plain &= text[starts] != _MINUS
-    texts = _spans(text, starts, ends)
-    try:
-        lines.columns[name] = texts.cast(pa.int64())
-        return
-    except pa.ArrowInvalid:
-        formed = pc.match_substring_regex(texts, r"^-?[0-9]{1,18}$")
-    lines.plain &= formed.to_numpy(zero_copy_only=False)
-    lines.columns[name] = pc.if_else(formed, texts, None).cast(pa.int64())
-
-
-def _action_and_status(lines: Lines, number: int) -> None:
-    starts, ends = lines.token(number)
-    text = lines.piece.text
-    formed = ends - starts > 4
-    at = np.where(formed, ends - 3, 1)
-    status, digits = _digits(text, at, _THREE_DIGITS)
-    lines.plain &= formed & digits & (text[at - 1] == _SLASH)
-    lines.columns["status"] = pa.array(status.astype(np.int32))
-    _word(lines, "action", starts, np.where(formed, ends - 4, ends))
-
-
-def _hierarchy_and_peer(lines: Lines, number: int) -> None:
-    starts, ends = lines.token(number)
-    slash = _next(lines.piece.slashes, starts, ends)
-    lines.plain &= slash < ends
-    _word(lines, "hierarchy", starts, slash)
-    peers = _spans(lines.piece.text, np.minimum(slash + 1, ends), ends).dictionary_encode()
-    named = pc.if_else(pc.is_in(peers.dictionary, pa.array(["-", ""])), None, peers.dictionary)
-    lines.columns["peer"] = _renamed(peers, named)
-
-
-def _word(lines: Lines, name: str, starts: Ints, ends: Ints) -> None:
-    """A column of few capital words (TCP_MISS, HIER_DIRECT); anything else is not plain."""
-    encoded = _spans(lines.piece.text, starts, ends).dictionary_encode()
-    formed = pc.match_substring_regex(encoded.dictionary, "^[A-Z][A-Z0-9_]*$")
-    lines.plain &= pc.take(formed, encoded.indices).to_numpy(zero_copy_only=False)
-    lines.columns[name] = encoded
-
-
-def _text(lines: Lines, number: int, name: str, decode: Callable[[bytes], str] | None) -> None:
-    encoded = _spans(lines.piece.text, *lines.token(number)).dictionary_encode()
-    words: list[str | None] = encoded.dictionary.to_pylist()
-    if decode is not None:
-        words = [decode(word.encode("ascii")) if word and ("%" in word or "\\" in word) else word for word in words]
-    lines.columns[name] = _renamed(encoded, pa.array([None if word == "-" else word for word in words], pa.string()))
-
-
-def _renamed(encoded: pa.DictionaryArray, values: pa.Array) -> pa.DictionaryArray:
-    """The same column with other values in its dictionary; two may have become one, and null is absence."""
-    again = values.dictionary_encode()
-    return pa.DictionaryArray.from_arrays(again.indices.take(encoded.indices), again.dictionary)
-
-
-def _url(lines: Lines, number: int) -> None:
-    starts, ends = lines.token(number)
-    text, columns = lines.piece.text, lines.columns
-    columns["url"] = _spans(text, starts, ends)
-    tunnel = pc.equal(columns["method"], "CONNECT").fill_null(False).to_numpy(zero_copy_only=False)
-    colon = _next(lines.piece.colons, starts, ends)
-    last = len(text) - 1
-    web = (text[np.minimum(colon + 1, last)] == _SLASH) & (text[np.minimum(colon + 2, last)] == _SLASH)
-    formed = np.where(tunnel, colon + 1 < ends, web & (starts < colon) & (colon + 3 < ends))
-    lines.plain &= (colon < ends) & formed
-    begin = np.where(tunnel, starts, np.minimum(colon + 3, ends))
-    path = np.where(tunnel, ends, _next(lines.piece.slashes, begin, ends))
-    host_end = np.where(tunnel, np.minimum(colon, ends), np.minimum(_next(lines.piece.colons, begin, ends), path))
-    scheme_end = np.where(tunnel | ~web, starts, np.minimum(colon, ends))
-    schemes = pc.utf8_lower(_spans(text, starts, scheme_end)).dictionary_encode()
-    known = pc.is_in(schemes.dictionary, pa.array(["", *DEFAULT_PORTS]))
-    lines.plain &= pc.take(known, schemes.indices).to_numpy(zero_copy_only=False)
-    columns["scheme"] = _renamed(schemes, pc.if_else(pc.equal(schemes.dictionary, ""), None, schemes.dictionary))
-    columns["host"] = _hosts(lines, begin, host_end)
-    columns["port"] = _ports(lines, host_end, path, schemes)
-    paths = _spans(text, path, ends)
-    paths = pc.if_else(pc.equal(paths, ""), "/", paths)
-    columns["path"] = pc.if_else(pa.array(tunnel), pa.scalar(None, pa.string()), paths)
-
-
-def _hosts(lines: Lines, begin: Ints, end: Ints) -> pa.Array:
-    encoded = _spans(lines.piece.text, begin, end).dictionary_encode()
-    names = pc.utf8_rtrim(pc.utf8_lower(encoded.dictionary), ".")
-    formed = pc.match_substring_regex(names, _HOST)
-    lines.plain &= pc.take(formed, encoded.indices).to_numpy(zero_copy_only=False)
-    return _renamed(encoded, names)
-
-
-def _ports(lines: Lines, host_end: Ints, path: Ints, schemes: pa.DictionaryArray) -> pa.Array:
-    """The port as written between host and path, else the scheme's."""
-    written = _spans(lines.piece.text, np.minimum(host_end + 1, path), path).dictionary_encode()
-    named = pc.match_substring_regex(written.dictionary, "^[0-9]{1,5}$")
-    numbers = pc.if_else(named, written.dictionary, None).cast(pa.int32())
-    formed = pc.or_(named, pc.equal(written.dictionary, ""))
-    lines.plain &= pc.take(formed, written.indices).to_numpy(zero_copy_only=False)
-    defaults = pa.array([DEFAULT_PORTS.get(scheme) for scheme in schemes.dictionary.to_pylist()], pa.int32())
-    return pc.coalesce(numbers.take(written.indices), defaults.take(schemes.indices))
-
-
-def _next(places: Ints, starts: Ints, ends: Ints) -> Ints:
-    """For each span the first of `places` in it, or its end where there is none."""
-    if len(places) == 0:
-        return ends
-    at = np.searchsorted(places, starts)
-    found = places[np.minimum(at, len(places) - 1)]
-    return np.where((found >= starts) & (found < ends), found, ends)
+def _maps(named: list[tuple[str, Any]], size: int) -> pa.Array:
+    """One map a row of the values that are not null; null where there is none."""
+    columns = [column.cast(pa.string()) for _, column in named]
+    there = np.stack([pc.is_valid(column).to_numpy(zero_copy_only=False) for column in columns], axis=1)
+    counts = there.sum(axis=1)
+    rows, numbers = np.nonzero(there)
+    keys = pa.array([key for key, _ in named]).take(pa.array(numbers))
+    items = pa.concat_arrays(columns).take(pa.array(numbers * size + rows))
+    offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(counts))).astype(np.int32)
+    missing = pa.array(np.append(counts == 0, False))
+    return pa.MapArray.from_arrays(pc.if_else(missing, None, pa.array(offsets)), keys, items).cast(EXTRA)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
+EXTRA = pa.map_(pa.string(), pa.string())
 
 PROXY_SCHEMA = pa.schema(
     [
@@ -34,5 +35,6 @@ PROXY_SCHEMA = pa.schema(
         pa.field("sni", pa.string()),
         pa.field("source", pa.string(), nullable=False),
         pa.field("source_offset", pa.int64(), nullable=False),
+        pa.field("extra", EXTRA),  # what the format logs beside: code as written (`<tt`, `{Host}>h`) → text; or null
     ]
 )

@@ -8,7 +8,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pfsquid.discovery.apps import SANCTIONED, UNSANCTIONED, Catalogue, load
-from pfsquid.discovery.ask import BEGINNING, END, PARAMETERS, Question, Result, moment, question, questions, render
+from pfsquid.discovery.ask import (
+    BEGINNING,
+    END,
+    PARAMETERS,
+    Question,
+    Result,
+    counted_in_all,
+    moment,
+    question,
+    questions,
+    render,
+    spans,
+)
 from pfsquid.discovery.duck import Knowledge, Session, session
 from pfsquid.discovery.people import Rules
 from pfsquid.errors import WrongUse
@@ -54,7 +66,7 @@ def answer(lake: Lake, known: Knowledge, name: str, given: Iterable[str], now: d
     app = _app(values["app"], known.catalogue, "app") if "app" in values else None
     with session(lake, known, since, until) as engine:
         person = _person(values["person"], engine) if "person" in values else None
-        filled = {"since": since, "until": until, "app": app, "person": person}
+        filled = {"since": since, "until": until, "app": app, "person": person, **spans(since, until)}
         return engine.run(render(asked.sql, filled, "duckdb"), asked.title, _notes(asked, engine, since, until))
 
 
@@ -130,11 +142,10 @@ def _notes(asked: Question, engine: Session, since: datetime, until: datetime) -
         first, last = engine.run("SELECT min(created_at), max(created_at) FROM signins").rows[0]
         span = f"from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
         notes.append(f"the lake holds sign-ins {span}; `never` means none of these")
-    logged = "SELECT max(bytes_up), count(*) FROM proxy WHERE ts >= :since AND ts < :until"
-    bytes_up, lines = engine.run(render(logged, {"since": since, "until": until}, "duckdb")).rows[0]
+    bytes_up, lines, requests = engine.run(render(counted_in_all(), spans(since, until), "duckdb")).rows[0]
     if not lines:
         notes.append("there is no access log in this time: pfsquid collect squid --from access.log")
-    elif bytes_up is None:
+    elif requests and bytes_up is None:
         notes.append("bytes_up is unknown: Squid's native format does not log it; pfsquid's own format does")
     unmatched = engine.run("SELECT user_name, reason FROM principals WHERE reason LIKE '%people.realms%' LIMIT 3").rows
     notes += [f"{user_name} is not matched: {reason}" for user_name, reason in unmatched]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -16,6 +16,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from pfsquid.errors import WrongUse
+from pfsquid.lake.rollup import rollup_sql
 
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)  # what it would say there, WrongUse says
 _FOLDER = Path(__file__).parent / "questions"
@@ -37,6 +38,17 @@ class Question:
     title: str
     sql: str
     parameters: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Spans of time [first, last) that a column is to lie in: of moments, or of days. Without any, no row is meant."""
+
+    column: str
+    spans: tuple[tuple[datetime | date, datetime | date], ...]
+
+
+Values = Mapping[str, "datetime | str | Spans | None"]
 
 
 @dataclass(frozen=True)
@@ -65,11 +77,46 @@ def question(name: str) -> Question:
     raise WrongUse(f"there is no question {name!r}{hint}", "pfsquid query    # lists the questions")
 
 
-def render(sql: str, values: Mapping[str, datetime | str | None], dialect: str) -> str:
+def counted_in_all() -> str:
+    """SQL for one row: the most bytes up that are known, the number of rows counted, and that of requests."""
+    counted = (_FOLDER / "parts" / "counted.sql").read_text("utf-8")
+    return f"WITH {rollup_sql()},\n{counted}\nSELECT max(bytes_up), count(*), sum(requests) FROM counted"
+
+
+def spans(since: datetime, until: datetime, stale: Iterable[date] = ()) -> dict[str, Spans]:
+    """How to cover [since, until): `days` by the table usage, `rows` by the rows of proxy.
+
+    Whole days (UTC) are read from usage, but for the stale ones; those and what is left at the ends, from the rows.
+    """
+    first = _midnight(since) if since == _midnight(since) else _midnight(since) + timedelta(days=1)
+    last = max(_midnight(until), first)
+    days: list[tuple[date, date]] = []
+    begin = first
+    for day in sorted({*stale}):
+        at = datetime(day.year, day.month, day.day, tzinfo=UTC)
+        if begin <= at < last:
+            days.append((begin.date(), day))
+            begin = at + timedelta(days=1)
+    days = [span for span in (*days, (begin.date(), last.date())) if span[0] < span[1]]
+    covered = [tuple(datetime(one.year, one.month, one.day, tzinfo=UTC) for one in span) for span in days]
+    ends = [since, *(moment for span in covered for moment in span), until]
+    rows = [(a, b) for a, b in zip(ends[::2], ends[1::2], strict=True) if a < b]
+    return {"days": Spans("day", tuple(days)), "rows": Spans("ts", tuple(rows))}
+
+
+def _midnight(when: datetime) -> datetime:
+    return when.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def render(sql: str, values: Values, dialect: str) -> str:
     """SQL in Athena's dialect → text for an engine (`duckdb` or `athena`), parameters filled in as quoted literals.
 
-    values: moments in UTC, texts, or None for "any". Raises WrongUse where the SQL cannot be read or carried over.
+    values: moments in UTC, texts, or None for "any"; and `spans`: without these, all is counted from the rows. Raises
+    WrongUse where the SQL cannot be read or carried over.
     """
+    since, until = values.get("since"), values.get("until")
+    if isinstance(since, datetime) and isinstance(until, datetime):
+        values = {"days": Spans("day", ()), "rows": Spans("ts", ((since, until),)), **values}
     try:
         trees = sqlglot.parse(sql, read="athena")
         if len(trees) != 1 or trees[0] is None:
@@ -109,14 +156,18 @@ def _read(path: Path) -> Question:
     head = dict(
         line.removeprefix("-- ").split(": ", 1) for line in text.splitlines() if line.startswith("-- ") and ": " in line
     )
-    parts = [(_FOLDER / "parts" / f"{name}.sql").read_text("utf-8") for name in head.get("with", "").split()]
+    parts = [
+        rollup_sql() if name == "rollup" else (_FOLDER / "parts" / f"{name}.sql").read_text("utf-8")
+        for name in head.get("with", "").split()
+    ]
     sql = ("WITH " + ",\n".join(parts) + "\n" if parts else "") + text
     without = head.get("without", "").split()
-    parameters = tuple(name for name in PARAMETERS if f":{name}" in sql and name not in without)
+    used = {name for name in PARAMETERS if f":{name}" in sql} | ({"since", "until"} if ":rows" in sql else set())
+    parameters = tuple(name for name in PARAMETERS if name in used and name not in without)
     return Question(path.stem, head["title"], sql, parameters)
 
 
-def _literal(node: exp.Expression, values: Mapping[str, datetime | str | None]) -> exp.Expression:
+def _literal(node: exp.Expression, values: Values) -> exp.Expression:
     if not isinstance(node, exp.Placeholder):
         return node
     if node.name not in values:
@@ -126,9 +177,17 @@ def _literal(node: exp.Expression, values: Mapping[str, datetime | str | None]) 
     value = values[node.name]
     if value is None:
         return exp.cast(exp.Null(), "varchar")
+    if isinstance(value, Spans):
+        column = exp.column(value.column)
+        within = [exp.and_(column >= _moment(first), column < _moment(last)) for first, last in value.spans]
+        return exp.paren(exp.or_(*within)) if within else exp.false()
+    return exp.Literal.string(value) if isinstance(value, str) else _moment(value)
+
+
+def _moment(value: datetime | date) -> exp.Expression:
     if isinstance(value, datetime):
         return exp.cast(exp.Literal.string(value.strftime("%Y-%m-%d %H:%M:%S.%f UTC")), exp.DataType.Type.TIMESTAMPTZ)
-    return exp.Literal.string(value)
+    return exp.cast(exp.Literal.string(value.isoformat()), exp.DataType.Type.DATE)
 
 
 def _first_line(exc: Exception) -> str:

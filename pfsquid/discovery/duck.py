@@ -1,7 +1,8 @@
 """The engine on this machine: DuckDB over the lake's Parquet files, shut in: it can read those files and nothing else.
 
-Tables: proxy, signins, rejects as they are in the lake; hosts, apps, people, principals and signin_apps as they are
-known now, made from the distinct values in the lake.
+Tables: proxy, signins, rejects as they are in the lake; usage from the lake for the days of which it is exact there,
+counted from the rows for the others; hosts, apps, people, principals and signin_apps as they are known now, made from
+the distinct values in the lake.
 """
 
 from __future__ import annotations
@@ -12,20 +13,24 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
-from pyiceberg.expressions import And, GreaterThanOrEqual, LessThan
+from pyiceberg.table import Table
 
 from pfsquid.discovery.apps import UNREVIEWED, Catalogue, classify
 from pfsquid.discovery.ask import BEGINNING, END, Result
 from pfsquid.discovery.people import Identity, Rules, match
 from pfsquid.errors import PfsquidError, WrongUse
 from pfsquid.lake.catalog import Lake, explained
+from pfsquid.lake.days import Held, held, path_of
+from pfsquid.lake.engine import left_rows, select
 from pfsquid.lake.tables import TABLES
+from pfsquid.lake.usage import covered, duckdb_rollup
 
 _READ_ONLY = 'pfsquid query --sql "SELECT user_name, count(*) AS n FROM proxy GROUP BY user_name"'
 
@@ -60,7 +65,7 @@ class Session:
         except duckdb.Error as exc:
             raise WrongUse(_shortened(str(exc)), 'pfsquid query --sql "SHOW TABLES"', _READ_ONLY) from exc
         try:
-            columns = [[_plain(value) for value in column.to_pylist()] for column in answer.columns]
+            columns = [_values(column) for column in answer.columns]
         except (OverflowError, ValueError) as exc:  # Python's dates end with the year 9999, DuckDB's do not
             raise WrongUse(f"the answer holds a value that cannot be shown: {exc}", "CAST(… AS varchar)") from exc
         return Result(tuple(answer.column_names), list(zip(*columns, strict=True)), title, notes)
@@ -82,35 +87,60 @@ def session(lake: Lake, knowledge: Knowledge, since: datetime = BEGINNING, until
     with tempfile.TemporaryDirectory(prefix="pfsquid-") as spill, explained(lake.folder):
         connection = duckdb.connect(":memory:", config={"temp_directory": spill})
         try:
-            files = {name: _files(lake, name, since, until) for name in TABLES}
             connection.execute("SET TimeZone='UTC'")
-            connection.execute("SET allowed_paths=$1", [[path for paths in files.values() for path in paths]])
+            views = _views(connection, lake, since, until, Path(spill))
+            allowed = [str(path) for paths, _ in views.values() for path in paths]
+            connection.execute("SET allowed_paths=$1", [allowed])
             connection.execute("SET python_enable_replacements=false")
             connection.execute("SET enable_external_access=false")
             connection.execute("SET lock_configuration=true")
-            for name, paths in files.items():
-                _table(connection, name, paths)
+            for name, (paths, others) in views.items():
+                connection.execute(f"CREATE VIEW {name} AS {select(TABLES[name], paths, *others)}")
             yield Session(connection, _meaning(connection, knowledge))
         finally:
             connection.close()
 
 
-def _files(lake: Lake, name: str, since: datetime, until: datetime) -> list[str]:
-    table = lake.table(name)
-    if table is None:
-        return []
-    scan = table.scan()
-    if name == "proxy" and (since, until) != (BEGINNING, END):
-        scan = scan.filter(And(GreaterThanOrEqual("ts", since.isoformat()), LessThan("ts", until.isoformat())))
-    return [task.file.file_path.removeprefix("file://") for task in scan.plan_files()]
+def _views(
+    connection: duckdb.DuckDBPyConnection, lake: Lake, since: datetime, until: datetime, spill: Path
+) -> dict[str, tuple[list[Path], list[str]]]:
+    """Of each table its Parquet files, and the names of Arrow tables where rows were deleted from files."""
+    source = {name: lake.table(name) for name in TABLES}
+    seen = covered(source["proxy"], source["usage"])
+    days = {name: [*held(source[name]).values()] for name in TABLES if name not in ("proxy", "usage")}
+    days["proxy"] = [there for day, there in seen.days.items() if _touches(day, since, until)]
+    days["usage"] = [there for day, there in seen.fresh.items() if _touches(day, since, until)]
+    views = {name: _rows_of(connection, name, source[name], days[name]) for name in TABLES}
+    stale = [there for there in days["proxy"] if there.day not in seen.fresh]
+    if stale:
+        paths, others = _rows_of(connection, "stale", source["proxy"], stale)
+        counted = spill / "usage.parquet"
+        rows = select(TABLES["proxy"], paths, *others)
+        try:
+            connection.execute(f"COPY ({duckdb_rollup(f'({rows})')}) TO '{counted}'")
+        except (duckdb.OutOfMemoryException, duckdb.IOException) as exc:
+            raise PfsquidError(
+                f"the use of {len(stale)} days cannot be counted on the way: {_shortened(str(exc))}",
+                "pfsquid lake compact    # counts them once and for all",
+            ) from exc
+        views["usage"][0].append(counted)
+    return views
 
 
-def _table(connection: duckdb.DuckDBPyConnection, name: str, paths: list[str]) -> None:
-    if paths:
-        listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
-        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet([{listed}], union_by_name=true)")
-    else:
-        connection.register(name, TABLES[name].arrow.empty_table())
+def _touches(day: date, since: datetime, until: datetime) -> bool:
+    """Is a part of this day (UTC) in [since, until)?"""
+    return since.date() <= day <= (until - timedelta(microseconds=1)).date()
+
+
+def _rows_of(
+    connection: duckdb.DuckDBPyConnection, name: str, table: Table | None, days: list[Held]
+) -> tuple[list[Path], list[str]]:
+    whole = [path_of(file) for there in days if not there.deletes for file in there.files]
+    cut = [file for there in days if there.deletes for file in there.files]
+    if table is None or not cut:
+        return whole, []
+    connection.register(f"{name}_left", left_rows(table, cut).read_all())
+    return whole, [f"{name}_left"]
 
 
 def _meaning(connection: duckdb.DuckDBPyConnection, knowledge: Knowledge) -> dict[str, set[str]]:
@@ -118,7 +148,7 @@ def _meaning(connection: duckdb.DuckDBPyConnection, knowledge: Knowledge) -> dic
     catalogue = knowledge.catalogue
     hosts = [
         classify(host, catalogue)
-        for (host,) in _rows(connection, "SELECT DISTINCT host FROM proxy WHERE host IS NOT NULL")
+        for (host,) in _rows(connection, "SELECT DISTINCT host FROM usage WHERE host IS NOT NULL")
     ]
     _register(
         connection,
@@ -149,7 +179,7 @@ def _meaning(connection: duckdb.DuckDBPyConnection, knowledge: Knowledge) -> dic
         )
     ]
     user_names = [
-        name for (name,) in _rows(connection, "SELECT DISTINCT user_name FROM proxy WHERE user_name IS NOT NULL")
+        name for (name,) in _rows(connection, "SELECT DISTINCT user_name FROM usage WHERE user_name IS NOT NULL")
     ]
     people, principals = match(user_names, identities, knowledge.rules)
     _register(
@@ -187,6 +217,12 @@ def _register(connection: duckdb.DuckDBPyConnection, name: str, columns: tuple[s
 
 def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ...]]:
     return connection.execute(sql).fetchall()
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """A column as Python's values; a map is a dictionary, not a list of pairs."""
+    values = [_plain(value) for value in column.to_pylist()]
+    return [value and dict(value) for value in values] if pa.types.is_map(column.type) else values
 
 
 def _plain(value: Any) -> Any:

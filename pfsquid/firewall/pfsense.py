@@ -15,12 +15,13 @@ from typing import Any
 from pfsquid.errors import PfsquidError
 from pfsquid.firewall.desired import BEGIN, END
 from pfsquid.firewall.plan import Actual, ActualFile
-from pfsquid.firewall.ssh import Connection, LostConnection
+from pfsquid.firewall.ssh import Connection, LostConnection, Ran
 
 # Passes through sh, tcsh and pfSense's menu shell: no `!`, nothing that a shell expands outside of single quotes.
 # The digest keeps half a program from running where the connection ends in the middle of it.
 _PHP = (
-    "/usr/local/bin/php -r '$in = json_decode(fgets(STDIN), true); $program = stream_get_contents(STDIN); "
+    "/usr/local/bin/php -r '$in = json_decode(fgets(STDIN), true); "
+    '$program = stream_get_contents(STDIN, $in["size"] ?? null); '
     'hash_equals(strval($in["sha256"] ?? ""), hash("sha256", $program)) && eval($program . "return true;");\''
 )
 _FOLDER = Path(__file__).parent / "programs"
@@ -35,6 +36,7 @@ _PIECES = {
     "relay": ("begin", "relay"),
     "accept": ("begin", "squids_user", "accept"),
     "since": ("begin", "since"),
+    "log": ("begin", "log"),
 }
 _EMPTY_SQUID_CONF = (
     "http_port 127.0.0.1:3128\nacl localnet src all\n# Custom options before auth\nhttp_access deny all\n"
@@ -71,11 +73,7 @@ class Pfsense:
 
     def run(self, program: str, data: dict[str, Any], seconds: float = 60.0) -> dict[str, Any]:
         """Run a program of `programs/` with `data`; its answer. Raises PfsquidError, LostConnection."""
-        mark = f"@@pfsquid-{secrets.token_hex(8)}:"
-        command = f"sudo -n {_PHP}" if self.sudo else _PHP
-        text = _text(program)
-        asked = {**data, "mark": mark, "sha256": hashlib.sha256(text).hexdigest()}
-        body = json.dumps(asked).encode() + b"\n" + text
+        command, body, mark = self.asked(program, data)
         ran = self.connection.run(command, body, seconds)
         for line in ran.out.decode("utf-8", "replace").splitlines():
             if line.startswith(mark):
@@ -83,7 +81,19 @@ class Pfsense:
                 if answer.get("error"):
                     raise PfsquidError(f"{self.name}: {answer['error']}", answer["next"])
                 return answer
-        raise self._no_answer(program, ran.status, ran.out, ran.err)
+        raise self.no_answer(program, ran)
+
+    def asked(self, program: str, data: dict[str, Any], more: bool = False) -> tuple[str, bytes, str]:
+        """The command that runs a program, what goes on its standard input, and the mark before its answers.
+
+        more: further input follows, for the program itself.
+        """
+        mark = f"@@pfsquid-{secrets.token_hex(8)}:"
+        text = _text(program)
+        asked = {**data, "mark": mark, "sha256": hashlib.sha256(text).hexdigest()}
+        if more:
+            asked["size"] = len(text)
+        return f"sudo -n {_PHP}" if self.sudo else _PHP, json.dumps(asked).encode() + b"\n" + text, mark
 
     @property
     def name(self) -> str:
@@ -95,8 +105,10 @@ class Pfsense:
         """Is the connection still there?"""
         return bool(self.connection.transport.is_active())
 
-    def _no_answer(self, program: str, status: int | None, out: bytes, err: bytes) -> PfsquidError:
-        said = (out + b"\n" + err).decode("utf-8", "replace").strip()[-500:]
+    def no_answer(self, program: str, ran: Ran) -> PfsquidError:
+        """Why there is none, as far as that can be told."""
+        status = ran.status
+        said = (ran.out + b"\n" + ran.err).decode("utf-8", "replace").strip()[-500:]
         user = self.connection.target.user
         if status is None and not self.connected:
             return LostConnection(f"{self.name}: the connection was lost during {program}", "the same command again")

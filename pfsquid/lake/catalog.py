@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import sqlite3
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -18,7 +19,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DatabaseError
 
 from pfsquid.errors import PfsquidError, WrongUse
-from pfsquid.lake.tables import NAMESPACE, TABLES
+from pfsquid.lake.tables import NAMESPACE, TABLES, TableSpec, iceberg_type
 
 CATALOG = "catalog.db"
 
@@ -38,23 +39,24 @@ class Lake:
             return None
 
     def made_table(self, name: str) -> Table:
-        """The table, made if it is not there yet."""
-        table = self.table(name)
+        """The table, made if it is not there yet; one of an older pfsquid gets the columns that have come since."""
+        table, spec = self.table(name), TABLES[name]
         if table is not None:
-            return table
-        spec = TABLES[name]
-        return self.catalog.create_table(
-            f"{NAMESPACE}.{name}",
-            schema=spec.iceberg_schema(),
-            partition_spec=spec.partition_spec(),
-            properties=spec.properties(),
-        )
+            return _widened(table, spec)
+        with _locked(self.folder / ".lake.lock", wait=True):  # two sources may begin with it at once
+            return self.table(name) or self.catalog.create_table(
+                f"{NAMESPACE}.{name}",
+                schema=spec.iceberg_schema(),
+                partition_spec=spec.partition_spec(),
+                properties=spec.properties(),
+            )
 
     @contextmanager
-    def writing(self, table: str, wait: bool = False) -> Iterator[None]:
+    def writing(self, table: str, wait: bool | float = False) -> Iterator[None]:
         """Hold the lock of one table, so that two collectors never append the same rows.
 
-        wait: for the other to let go of it. Raises PfsquidError where another holds it.
+        wait: for the other to let go of it; so many seconds, or as long as it takes. Raises PfsquidError where
+        another holds it.
         """
         with explained(self.folder):
             try:
@@ -65,6 +67,19 @@ class Lake:
                     f"another pfsquid is writing to the table {table} of {self.folder}",
                     "wait for it to end, and run this again: it goes on where that one stopped",
                 ) from None
+
+    @contextmanager
+    def caring(self) -> Iterator[None]:
+        """Hold the lock of the care of the lake: one at a time. Raises PfsquidError where another holds it."""
+        with explained(self.folder), ExitStack() as held:
+            try:
+                held.enter_context(_locked(self.folder / ".care.lock", wait=False))
+            except BlockingIOError:
+                raise PfsquidError(
+                    f"another pfsquid is compacting or clearing the lake in {self.folder}",
+                    "nothing: it does what this one was to do",
+                ) from None
+            yield
 
 
 def open_lake(folder: Path, make: bool) -> Lake:
@@ -83,6 +98,32 @@ def open_lake(folder: Path, make: bool) -> Lake:
         else:
             catalog = _catalog(folder, make)
     return Lake(folder, catalog)
+
+
+def _widened(table: Table, spec: TableSpec) -> Table:
+    """The table with every column of the spec: those that it lacks are added at its end, and null in its rows."""
+    there = set(table.schema().column_names)
+    missing = [column for column in spec.arrow if column.name not in there]
+    if missing:
+        with table.update_schema() as update:
+            for column in missing:
+                update.add_column(column.name, iceberg_type(column.type))
+    return table
+
+
+@contextmanager
+def alone(lake: Lake) -> Iterator[None]:
+    """One `pfsquid run` at a time works on a lake. Raises PfsquidError for the second."""
+    with explained(lake.folder):
+        try:
+            with _locked(lake.folder / ".run.lock", wait=False):
+                yield
+        except BlockingIOError:
+            raise PfsquidError(
+                f"another pfsquid run is at work on the lake in {lake.folder}",
+                "pfsquid status",
+                "systemctl status pfsquid",
+            ) from None
 
 
 def _catalog(folder: Path, make: bool) -> SqlCatalog:
@@ -104,10 +145,19 @@ def _no_lake(folder: Path) -> tuple[str, ...]:
 
 
 @contextmanager
-def _locked(path: Path, wait: bool) -> Iterator[None]:
-    """Hold the lock of a file, made if need be. Raises BlockingIOError where another holds it and `wait` is off."""
+def _locked(path: Path, wait: bool | float) -> Iterator[None]:
+    """Hold the lock of a file, made if need be. Raises BlockingIOError where another holds it, and still does after
+    `wait` seconds; where that is True, it waits as long as it takes."""
     with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        until = time.monotonic() + wait
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait is True else fcntl.LOCK_NB))
+                break
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(0.02)
         yield
 
 

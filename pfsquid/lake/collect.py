@@ -9,12 +9,17 @@ from shlex import quote
 
 from collectors.entra import signins
 from collectors.squid import collector as squid
+from collectors.squid.access_log import compile_parser
+from collectors.squid.choose import AUTO, FormatError
 from collectors.squid.follow import SourceError
-from collectors.squid.logformat import FORMATS
+from collectors.squid.logformat import FORMATS, LogformatError, format_of
+from collectors.squid.logs import GoneError, Log, Logs
+from collectors.squid.places import local_logs
 from pfsquid.errors import ExitCode, PfsquidError, WrongUse
 from pfsquid.lake.catalog import Lake
 from pfsquid.lake.ingest import Ingested, ingest, positions
 
+PATIENCE = 3.0  # seconds; so long a `pfsquid run` may hold a table to commit
 Progress = Callable[[Path, Ingested], None]
 
 
@@ -36,37 +41,50 @@ class Report:
 def collect_squid(
     lake: Lake, paths: Iterable[Path], format_name: str, firewall: str | None, progress: Progress
 ) -> list[Report]:
-    """Access logs into the table `proxy`. Raises WrongUse for an unknown format, PfsquidError where the lake fails."""
-    if format_name not in FORMATS:
-        raise WrongUse(
-            f"there is no format {format_name!r}; there are {', '.join(FORMATS)}",
-            "pfsquid collect squid --format squid --from …    # Squid's own default",
-        )
-    reports = []
-    with lake.writing("proxy"):
+    """Access logs into the table `proxy`: files, folders, patterns, `-` for standard input.
+
+    format_name: "auto", a name, or a logformat; WrongUse for what is none. Raises PfsquidError where the lake fails.
+    """
+    if format_name != AUTO:
+        try:
+            compile_parser(format_of(format_name))
+        except LogformatError as exc:
+            raise WrongUse(str(exc), "pfsquid collect squid --format squid --from …    # Squid's own default") from None
+    reports: list[Report] = []
+    with lake.writing("proxy", wait=PATIENCE):
         for path in paths:
-            done = Ingested()
-            problem: PfsquidError | None = None
+            logs = local_logs(path)
             try:
-                batches = squid.collect(path, format_name, positions(lake, "proxy"), firewall)
-                ingest(lake, batches, done, lambda so_far, path=path: progress(path, so_far))  # type: ignore[misc]
-            except squid.FormatError as exc:
-                problem = WrongUse(str(exc), *_other_format(lake, path, exc.instead))
+                changed = logs.changed(positions(lake, "proxy"))
+                reports.extend(_collected(lake, logs, log, format_name, firewall, progress) for log in changed)
             except SourceError as exc:
-                problem = _file_problem(path, str(exc), exc.wrong_use, done)
-            if problem is None and done.rejects and not done.rows:
-                problem = PfsquidError(
-                    f"no line of {path} could be read as {format_name}: {done.rejects:,} lines went to rejects",
-                    f"pfsquid query {_lake(lake)} --sql "
-                    '"SELECT reason, count(*) AS lines FROM rejects GROUP BY reason"',
-                )
-            reports.append(Report(path, done, problem))
+                reports.append(Report(path, Ingested(), _file_problem(path, str(exc), exc.wrong_use, Ingested())))
     return reports
+
+
+def _collected(lake: Lake, logs: Logs, log: Log, format_name: str, firewall: str | None, progress: Progress) -> Report:
+    path, done = Path(log.name), Ingested()
+    problem: PfsquidError | None = None
+    try:
+        batches = squid.collect_log(logs, log, format_name, positions(lake, "proxy"), firewall)
+        ingest(lake, batches, done, lambda so_far: progress(path, so_far))
+    except GoneError:
+        problem = PfsquidError(f"{path} is gone", "the same command again: what it held has another name now")
+    except FormatError as exc:
+        problem = WrongUse(str(exc), *_other_format(lake, path, exc.instead))
+    except SourceError as exc:
+        problem = _file_problem(path, str(exc), exc.wrong_use, done)
+    if problem is None and done.rejects and not done.rows:
+        problem = PfsquidError(
+            f"no line of {path} could be read as {format_name}: {done.rejects:,} lines went to rejects",
+            f'pfsquid query {_lake(lake)} --sql "SELECT reason, count(*) AS lines FROM rejects GROUP BY reason"',
+        )
+    return Report(path, done, problem)
 
 
 def collect_signins(lake: Lake, paths: Iterable[Path], progress: Progress) -> list[Report]:
     """Sign-ins in JSON, as Graph gives them, into the table `signins`. Raises PfsquidError where the lake fails."""
-    reports = []
+    reports: list[Report] = []
     with lake.writing("signins"):
         for path in paths:
             done = Ingested()

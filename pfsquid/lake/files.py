@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -20,10 +20,13 @@ import pyarrow.parquet as pq
 from pyiceberg.io.pyarrow import parquet_file_to_data_file
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
+from pyiceberg.types import MapType
 
 from pfsquid.lake.tables import TableSpec
 
 ROW_GROUP = 1_000_000
+# How the names of files begin that the care of the lake wrote: a whole day, sorted; some files of a day merged.
+KEPT, MERGED = "day-", "merged-"
 
 
 @dataclass(frozen=True)
@@ -37,20 +40,29 @@ class DataFiles:
     """Data files being written for one commit, one for each day.
 
     `add` rows as often as wanted, then `finish` for what to commit, or `abandon` all of it. Raises OSError where the
-    folder cannot be written.
+    folder cannot be written. prefix: how the files' names begin. level: of zstd. statistics: columns whose minimum and
+    maximum each row group keeps; without it, those of the spec.
     """
 
-    def __init__(self, table: Table, spec: TableSpec) -> None:
+    def __init__(
+        self, table: Table, spec: TableSpec, prefix: str = "", level: int = 1, statistics: tuple[str, ...] = ()
+    ) -> None:
         self._table, self._spec = table, spec
+        self._prefix, self._level, self._statistics = prefix, level, statistics or spec.statistics
         self._open: dict[date | None, _Open] = {}
 
     def add(self, rows: pa.Table) -> None:
         """Append rows (columns in the spec's order, texts plain or as dictionaries) as a row group for each day."""
         for day, part in _by_day(self._spec, rows):
-            part = _numbered(self._spec, part.unify_dictionaries())
+            part = _numbered(self._table, self._spec, part.unify_dictionaries())
             if day not in self._open:
                 self._open[day] = self._opened(part.schema)
             self._open[day].writer.write_table(part.cast(self._open[day].writer.schema), row_group_size=ROW_GROUP)
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far."""
+        return sum(one.stream.tell() for one in self._open.values())
 
     def finish(self) -> list[DataFile]:
         """Close the files; what a commit must name."""
@@ -71,16 +83,16 @@ class DataFiles:
 
     def _opened(self, schema: pa.Schema) -> _Open:
         spec = self._spec
-        texts = [field.name for field in spec.arrow if pa.types.is_string(field.type) or pa.types.is_binary(field.type)]
-        path = f"{self._table.location()}/data/{uuid.uuid4()}.parquet"
+        texts = [_leaf(field) for field in spec.arrow if not pa.types.is_primitive(field.type)]
+        path = f"{self._table.location()}/data/{self._prefix}{uuid.uuid4()}.parquet"
         stream = self._table.io.new_output(path).create()
         writer = pq.ParquetWriter(
             stream,
             schema,
             compression="zstd",
-            compression_level=1,
+            compression_level=self._level,
             use_dictionary=[name for name in texts if name not in spec.unlike],
-            write_statistics=list(spec.statistics),
+            write_statistics=list(self._statistics),
             store_schema=False,
         )
         return _Open(path, stream, writer)
@@ -109,7 +121,8 @@ def _by_day(spec: TableSpec, rows: pa.Table) -> Iterator[tuple[date | None, pa.T
     distinct = pc.unique(days).sort()
     for day in distinct:
         part = rows if len(distinct) == 1 else _decoded(rows.filter(pc.equal(days, day)))
-        yield day.as_py().date(), part
+        value = day.as_py()
+        yield value.date() if isinstance(value, datetime) else value, part
 
 
 def _decoded(rows: pa.Table) -> pa.Table:
@@ -119,10 +132,28 @@ def _decoded(rows: pa.Table) -> pa.Table:
     return rows
 
 
-def _numbered(spec: TableSpec, rows: pa.Table) -> pa.Table:
-    """The rows with Iceberg's field numbers, and with the spec's nullability."""
-    fields = [
-        pa.field(wanted.name, have.type, wanted.nullable, {b"PARQUET:field_id": str(number).encode()})
-        for number, (wanted, have) in enumerate(zip(spec.arrow, rows.schema, strict=True), 1)
-    ]
-    return pa.Table.from_arrays(rows.columns, schema=pa.schema(fields))
+def _leaf(field: pa.Field) -> str:
+    """Under which name Parquet knows the column; of a map its keys, which repeat."""
+    return f"{field.name}.key_value.key" if pa.types.is_map(field.type) else field.name
+
+
+def _numbered(table: Table, spec: TableSpec, rows: pa.Table) -> pa.Table:
+    """The rows with the table's field numbers, and with the spec's nullability."""
+    fields, columns = [], []
+    for wanted, column in zip(spec.arrow, rows.columns, strict=True):
+        there = table.schema().find_field(wanted.name)
+        kind = column.type
+        if isinstance(there.field_type, MapType):
+            key, value = (_numbers(number) for number in (there.field_type.key_id, there.field_type.value_id))
+            kind = pa.map_(
+                pa.field("key", kind.key_type, nullable=False, metadata=key),
+                pa.field("value", kind.item_type, metadata=value),
+            )
+            column = column.cast(kind)
+        fields.append(pa.field(wanted.name, kind, wanted.nullable, _numbers(there.field_id)))
+        columns.append(column)
+    return pa.Table.from_arrays(columns, schema=pa.schema(fields))
+
+
+def _numbers(number: int) -> dict[bytes, bytes]:
+    return {b"PARQUET:field_id": str(number).encode()}

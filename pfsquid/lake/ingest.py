@@ -6,11 +6,10 @@ batch is read again, and the rejects that are there already are left out.
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
@@ -21,6 +20,7 @@ from pyiceberg.table import Table, Transaction
 from collectors.batch import Batch, Position, Reject, rejects_table
 from collectors.squid.follow import digest
 from pfsquid.errors import PfsquidError
+from pfsquid.lake.ahead import ahead
 from pfsquid.lake.catalog import Lake, explained
 from pfsquid.lake.files import DataFiles, write_data_files
 from pfsquid.lake.tables import TABLES
@@ -29,7 +29,12 @@ POSITION = "pfsquid.position."
 # A commit is worth its tenth of a second when one of these has gathered.
 COMMIT_ROWS = 1_000_000
 COMMIT_REJECTS = 10_000
+COMMIT_REJECT_BYTES = 16_000_000  # rejects wait in memory
 COMMIT_SECONDS = 10.0
+
+
+_NO_TURN: AbstractContextManager[object] = nullcontext()
+_NEVER = threading.Event()
 
 
 @dataclass
@@ -76,12 +81,17 @@ def ingest(
     done: Ingested,
     progress: Callable[[Ingested], None] = lambda _: None,
     known: Mapping[str, Position] | None = None,
+    seconds: float = COMMIT_SECONDS,
+    turn: AbstractContextManager[object] = _NO_TURN,
+    stop: threading.Event = _NEVER,
 ) -> None:
     """Bring batches into the lake; `done` counts what is committed, also where an error ends it in the middle.
 
     The next batch is read while one is written. A commit comes when enough rows or seconds have gathered, and at the
     end. known: None where the caller holds the table's lock; else the positions that reading began at, for collectors
     that run side by side: the lock is taken for each commit alone, and a source that is not where it was is Moved.
+    seconds: how old a row may get before it is committed, also where the source is silent. turn: held while rows are
+    written. stop: when set, what has come is committed, and that is the end, whatever the source does.
     Raises what `batches` raises after committing what came before it, and PfsquidError where the lake fails.
     """
     if "jemalloc" in pa.supported_memory_backends():
@@ -90,25 +100,32 @@ def ingest(
     begun = None if known is None else dict(known)
     broken: Exception | None = None
     try:
-        for batch in _ahead(batches):
+        for batch in ahead(batches):
             if isinstance(batch, Exception):
                 broken = batch  # the source broke off, not the lake: what was read before is kept
                 break
-            with explained(lake.folder):
+            if stop.is_set():
+                break
+            with explained(lake.folder), turn if batch or (gathered and gathered.full(seconds)) else _NO_TURN:
+                if batch is None:
+                    if gathered and gathered.full(seconds):
+                        gathered.commit(done, begun)
+                        gathered = None
+                    continue
                 if batch.key is not None:
                     _replace_by_key(lake, batch, batch.key, done)
                 else:
-                    if gathered and gathered.source != batch.source:
+                    if gathered and (gathered.source != batch.source or batch.replaces is not None):
                         gathered.commit(done, begun)
                         gathered = None
                     gathered = gathered or _Gathered(lake, batch)
                     gathered.add(batch)
-                    if gathered.full():
+                    if gathered.full(seconds):
                         gathered.commit(done, begun)
                         gathered = None
             progress(done)
         if gathered:
-            with explained(lake.folder):
+            with explained(lake.folder), turn:
                 gathered.commit(done, begun)
     except BaseException:
         if gathered:
@@ -130,17 +147,20 @@ class _Gathered:
         self._replaces = first.replaces
         self._last = first
         self._rejects: list[Reject] = []
+        self._reject_bytes = 0
         self.files = DataFiles(self._table, TABLES[first.table])
 
     def add(self, batch: Batch) -> None:
         self.files.add(batch.rows)
         self._rows += len(batch.rows)
         self._rejects += batch.rejects
+        self._reject_bytes += sum(len(reject.raw) for reject in batch.rejects)
         self._last = batch
 
-    def full(self) -> bool:
+    def full(self, seconds: float) -> bool:
         waited = time.monotonic() - self._since
-        return self._rows >= COMMIT_ROWS or len(self._rejects) >= COMMIT_REJECTS or waited >= COMMIT_SECONDS
+        rejects = len(self._rejects) >= COMMIT_REJECTS or self._reject_bytes >= COMMIT_REJECT_BYTES
+        return self._rows >= COMMIT_ROWS or rejects or waited >= seconds
 
     @property
     def source(self) -> str:
@@ -245,41 +265,3 @@ def _settled(position: str | None) -> int:
         return 0
     read = Position.from_json(position)
     return read.offset if read.unended is None else read.unended
-
-
-def _ahead(batches: Iterable[Batch]) -> Iterator[Batch | Exception]:
-    """The same batches, with the next being read while the last is written; never more than these two in memory.
-
-    Last comes the exception that ended them, if one did.
-    """
-    handed: queue.Queue[Batch | BaseException | None] = queue.Queue(maxsize=1)
-    wanted = threading.Semaphore(1)
-    stop = threading.Event()
-
-    def read() -> None:
-        try:
-            for batch in batches:
-                wanted.acquire()
-                if stop.is_set():
-                    return
-                handed.put(batch)
-                del batch
-            handed.put(None)
-        except BaseException as exc:  # noqa: BLE001 - handed to the other thread, which raises it
-            handed.put(exc)
-
-    reader = threading.Thread(target=read, name="reader", daemon=True)
-    reader.start()
-    try:
-        while (item := handed.get()) is not None:
-            if isinstance(item, BaseException) and not isinstance(item, Exception):
-                raise item
-            yield item
-            if isinstance(item, Exception):
-                return
-            del item
-            pa.default_memory_pool().release_unused()
-            wanted.release()
-    finally:
-        stop.set()
-        wanted.release()

@@ -1,7 +1,7 @@
 """One source followed: rounds of reading and committing, again and again; a failure is told, and tried again later.
 
 What a round has read it commits, also where it breaks off in the middle: the next begins after it. Nothing is kept
-but the lake's own positions. Stops between two batches.
+but the lake's own positions. Whatever goes wrong here goes wrong for this source alone.
 """
 
 from __future__ import annotations
@@ -10,21 +10,25 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 import pyarrow.compute as pc
 
 from collectors.batch import Batch, Position
 from collectors.squid.follow import SourceError
 from pfsquid.errors import PfsquidError
-from pfsquid.lake.catalog import Lake
+from pfsquid.lake.catalog import Lake, explained
 from pfsquid.lake.ingest import Ingested, Moved, ingest, positions
+from pfsquid.lake.state import State
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
-# Rounds that are being read at once: each may hold two batches in memory.
-_AT_ONCE = threading.BoundedSemaphore(2)
+# Held while a piece of a log is parsed or written, never while a source is waited for: what takes most memory is done
+# for two sources at a time, and a silent one is in nobody's way.
+TURN = threading.BoundedSemaphore(2)
+
+Watch = Callable[[State], None]
 
 
 class Opened(Protocol):
@@ -35,6 +39,9 @@ class Opened(Protocol):
 
     def remaining(self) -> int | None:
         """Bytes that are there and were not read yet; None where that cannot be told."""
+
+    def usable(self) -> bool:
+        """After a failed round: can it go on as it is? Else it is opened anew."""
 
 
 @dataclass(frozen=True)
@@ -47,112 +54,106 @@ class Stream:
     open: Callable[[], AbstractContextManager[Opened]]
 
 
-@dataclass
-class State:
-    """What is known of a stream, for `status` and metrics. Times: seconds since 1970; None where it never was.
-
-    rows, rejects: since the start of this process. lag_seconds: for how long there was something unread. newest: the
-    latest row's own time. error: of the last round, '' where it went well.
-    """
-
-    name: str
-    place: str
-    started: float
-    rows: int = 0
-    rejects: int = 0
-    rounds: int = 0
-    lag_bytes: int | None = None
-    caught_up: float | None = None
-    last_data: float | None = None
-    newest: float | None = None
-    source: str = ""
-    offset: int | None = None
-    error: str = ""
-    error_at: float | None = None
-    failures: int = 0
-    written: float = 0.0
-    reasons: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def lag_seconds(self) -> float:
-        """How long ago everything was read."""
-        return max(0.0, time.time() - (self.caught_up if self.caught_up is not None else self.started))
-
-    def silent_for(self, now: float) -> float:
-        """Seconds without data."""
-        return max(0.0, now - (self.last_data if self.last_data is not None else self.started))
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
-
-
 def once(lake: Lake, stream: Stream) -> State:
     """A single round. What went wrong stands in the state's `error`."""
     state = State(stream.name, stream.place, time.time())
     try:
         with stream.open() as opened:
-            _round(lake, stream, opened, 10.0, threading.Event(), state)
+            _round(lake, stream, opened, 10.0, threading.Event(), state, lambda _: None)
     except (SourceError, PfsquidError, OSError) as exc:
-        state.error = _told(exc)
+        state.error = told(exc)
     return state
 
 
-def follow(lake: Lake, stream: Stream, flush: float, stop: threading.Event, watch: Callable[[State], None]) -> State:
-    """Rounds every `flush` seconds until `stop`.
+def follow(lake: Lake, stream: Stream, flush: float, stop: threading.Event, watch: Watch, state: State) -> None:
+    """Rounds every `flush` seconds until `stop`; after a failure of any kind with growing pauses.
 
-    watch: told after each round, in this thread.
+    watch: told in this thread after each batch and each round, and before each pause.
     """
-    state = State(stream.name, stream.place, time.time())
     pause = FIRST_PAUSE
     while not stop.is_set():
         try:
             with stream.open() as opened:
                 while not stop.is_set():
                     begin = time.monotonic()
-                    _round(lake, stream, opened, flush, stop, state)
-                    state.error, state.failures, pause = "", 0, FIRST_PAUSE
-                    watch(state)
-                    stop.wait(max(0.05, flush - (time.monotonic() - begin)))
+                    failed = _tried(lake, stream, opened, flush, stop, state, watch)
+                    if failed is None:
+                        pause = FIRST_PAUSE
+                        stop.wait(max(0.05, flush - (time.monotonic() - begin)))
+                    elif not opened.usable():
+                        raise failed
+                    else:
+                        _failed(state, failed, watch)
+                        stop.wait(pause)
+                        pause = min(pause * 2, LONGEST_PAUSE)
         except Moved:
             watch(state)
-        except (SourceError, PfsquidError, OSError) as exc:
-            state.error = _told(exc)
-            state.error_at, state.failures = time.time(), state.failures + 1
-            watch(state)
+            stop.wait(0.05)
+        except Exception as exc:  # noqa: BLE001 - told, and tried again; a fault of ours, too
+            if stop.is_set():
+                return  # what it was doing was taken from it
+            _failed(state, exc, watch)
             stop.wait(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
-    return state
 
 
-def _told(exc: Exception) -> str:
-    return exc.message if isinstance(exc, PfsquidError) else str(exc)
+def told(exc: Exception) -> str:
+    """An error, for `status`; one that nobody foresaw by its name, too."""
+    if isinstance(exc, PfsquidError):
+        return exc.message
+    if isinstance(exc, SourceError | OSError):
+        return str(exc)
+    return f"a fault of pfsquid itself: {type(exc).__name__}: {exc}"
 
 
-def _round(lake: Lake, stream: Stream, opened: Opened, flush: float, stop: threading.Event, state: State) -> None:
-    known = positions(lake, stream.table)
+def _failed(state: State, exc: Exception, watch: Watch) -> None:
+    state.error = state.last_error = told(exc)
+    state.error_at, state.failures = time.time(), state.failures + 1
+    watch(state)
+
+
+def _tried(
+    lake: Lake, stream: Stream, opened: Opened, flush: float, stop: threading.Event, state: State, watch: Watch
+) -> Exception | None:
+    """A round; the error that ended it, or None. Raises Moved."""
+    try:
+        _round(lake, stream, opened, flush, stop, state, watch)
+    except Moved:
+        raise
+    except Exception as exc:  # noqa: BLE001 - see `follow`
+        return exc
+    state.error, state.failures = "", 0
+    watch(state)
+    return None
+
+
+def _round(
+    lake: Lake, stream: Stream, opened: Opened, flush: float, stop: threading.Event, state: State, watch: Watch
+) -> None:
     done = Ingested()
     before = (state.rows, state.rejects)
 
     def counted(so_far: Ingested) -> None:
         state.rows, state.rejects = before[0] + so_far.rows, before[1] + so_far.rejects
+        watch(state)
 
-    def until_stopped(batches: Iterator[Batch]) -> Iterator[Batch]:
+    def noted(batches: Iterator[Batch]) -> Iterator[Batch]:
         for batch in batches:
             _note(state, batch)
             yield batch
-            if stop.is_set():
-                return
 
     began = time.time()
+    with explained(lake.folder):
+        known = positions(lake, stream.table)
     try:
-        with _AT_ONCE:
-            ingest(lake, until_stopped(opened.round(known)), done, counted, known, flush)
+        ingest(lake, noted(opened.round(known)), done, counted, known, flush, TURN, stop)
     finally:
         counted(done)
         state.rounds += 1
+        reasons = dict(state.reasons)  # another thread may be reading the old one
         for reason, count in done.reasons.items():
-            state.reasons[reason] = state.reasons.get(reason, 0) + count
+            reasons[reason] = reasons.get(reason, 0) + count
+        state.reasons = reasons
         with suppress(Exception):
             state.lag_bytes = opened.remaining()
     if not stop.is_set() and not state.lag_bytes:
@@ -160,6 +161,8 @@ def _round(lake: Lake, stream: Stream, opened: Opened, flush: float, stop: threa
 
 
 def _note(state: State, batch: Batch) -> None:
+    if not len(batch.rows) and not batch.rejects:
+        return  # a position written anew
     state.last_data = time.time()
     state.source, state.offset = batch.source, batch.position.offset
     column = {"proxy": "ts", "signins": "created_at"}.get(batch.table)

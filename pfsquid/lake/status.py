@@ -1,6 +1,6 @@
-"""What a running service knows of its sources, in a file beside the lake, and what the lake itself knows. For `status`.
+"""The states of the sources of a running service, each in a file beside the lake. For `status`.
 
-The file is an observation and nothing that anybody resumes from: it may be old, or not be there.
+The files are an observation and nothing that anybody resumes from: they may be old, or not be there.
 """
 
 from __future__ import annotations
@@ -11,38 +11,36 @@ from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 
-from pfsquid.lake.catalog import Lake
-from pfsquid.lake.live import State
+from pfsquid.lake.state import State
 
 _FOLDER = ".status"
 
 
-def write(lake: Lake, state: State) -> None:
+def write(lake: Path, state: State) -> None:
     """Put a source's state where `read` finds it; a lake without room for it is no error."""
-    folder = lake.folder / _FOLDER
-    path = folder / f"{state.name}.json"
-    new = path.with_suffix(f".{os.getpid()}")
+    folder = lake / _FOLDER
+    new = folder / f"{state.name}.{os.getpid()}"
     with suppress(OSError):
         folder.mkdir(exist_ok=True)
         new.write_text(json.dumps(state.as_dict()), "utf-8")
-        new.rename(path)
+        new.rename(folder / f"{state.name}.json")
 
 
-def read(folder: Path) -> dict[str, State]:
+def read(lake: Path) -> dict[str, State]:
     """The states that were written last, by name; broken files are left out."""
     found = {}
-    for path in sorted((folder / _FOLDER).glob("*.json")):
-        with suppress(OSError, ValueError, TypeError):
-            known = {field.name for field in fields(State)}
+    known = {field.name for field in fields(State)}
+    for path in sorted((lake / _FOLDER).glob("*.json")):
+        with suppress(OSError, ValueError, TypeError, AttributeError):
             given = json.loads(path.read_text("utf-8"))
             state = State(**{name: value for name, value in given.items() if name in known})
             found[state.name] = state
     return found
 
 
-def forget(folder: Path, names: set[str]) -> None:
-    """Remove the states of sources that are no longer configured."""
-    for path in (folder / _FOLDER).glob("*.json"):
-        if path.stem not in names:
+def forget(lake: Path, names: set[str]) -> None:
+    """Remove all but the states of these sources: those no longer configured, and what killed processes left."""
+    for path in (lake / _FOLDER).glob("*"):
+        if path.suffix != ".json" or path.stem not in names:
             with suppress(OSError):
                 path.unlink()

@@ -11,9 +11,11 @@ from pyiceberg.transforms import DayTransform
 from pyiceberg.types import (
     BinaryType,
     BooleanType,
+    DateType,
     IcebergType,
     IntegerType,
     LongType,
+    MapType,
     NestedField,
     StringType,
     TimestamptzType,
@@ -22,6 +24,7 @@ from pyiceberg.types import (
 from collectors.batch import REJECTS_SCHEMA
 from collectors.entra.signins import SIGNINS_SCHEMA
 from collectors.squid.schema import PROXY_SCHEMA
+from pfsquid.lake.rollup import USAGE_SCHEMA
 
 NAMESPACE = "pfsquid"
 _TYPES: dict[pa.DataType, IcebergType] = {
@@ -30,20 +33,30 @@ _TYPES: dict[pa.DataType, IcebergType] = {
     pa.int32(): IntegerType(),
     pa.int64(): LongType(),
     pa.bool_(): BooleanType(),
+    pa.date32(): DateType(),
     pa.timestamp("us", tz="UTC"): TimestamptzType(),
 }
 
 
+def iceberg_type(kind: pa.DataType, first: int = 1) -> IcebergType:
+    """Iceberg's type for one of ours. first: the field number of the key of a map; its value has the next one."""
+    if pa.types.is_map(kind):
+        return MapType(first, _TYPES[kind.key_type], first + 1, _TYPES[kind.item_type], value_required=False)
+    return _TYPES[kind]
+
+
 @dataclass(frozen=True)
 class TableSpec:
-    """One table. arrow: its rows. by_day: the timestamp whose day parts it. unlike: text columns whose values hardly
-    repeat, written without a dictionary. statistics: columns whose minimum and maximum each file keeps."""
+    """One table. arrow: its rows. by_day: the timestamp or date whose day parts it. unlike: text columns whose values
+    hardly repeat, written without a dictionary. statistics: columns whose minimum and maximum each file keeps.
+    sorted_by: the order of the rows where a day is compacted, by what questions ask for."""
 
     name: str
     arrow: pa.Schema
     by_day: str | None = None
     unlike: tuple[str, ...] = ()
     statistics: tuple[str, ...] = ()
+    sorted_by: tuple[str, ...] = ()
 
     def properties(self) -> dict[str, str]:
         """The table's properties: what all tables have, and of which columns Iceberg keeps minimum and maximum."""
@@ -51,11 +64,12 @@ class TableSpec:
         return {**_COMMON, **kept}
 
     def iceberg_schema(self) -> Schema:
-        """The schema with field numbers 1, 2, 3 … in the order of the columns."""
-        fields = [
-            NestedField(number, column.name, _TYPES[column.type], required=not column.nullable)
-            for number, column in enumerate(self.arrow, 1)
-        ]
+        """The schema with field numbers 1, 2, 3 … in the order of the columns, then those of the parts of maps."""
+        fields, parts = [], len(self.arrow)
+        for number, column in enumerate(self.arrow, 1):
+            kind = iceberg_type(column.type, parts + 1)
+            parts += 2 if isinstance(kind, MapType) else 0
+            fields.append(NestedField(number, column.name, kind, required=not column.nullable))
         return Schema(*fields)
 
     def partition_spec(self) -> PartitionSpec:
@@ -86,8 +100,29 @@ TABLES: dict[str, TableSpec] = {
             by_day="ts",
             unlike=("url", "path"),
             statistics=("ts", "source", "source_offset"),
+            sorted_by=("user_name", "host", "ts"),
         ),
-        TableSpec("signins", SIGNINS_SCHEMA, by_day="created_at", unlike=("id", "raw"), statistics=("created_at",)),
-        TableSpec("rejects", REJECTS_SCHEMA, unlike=("raw",), statistics=("source", "source_offset")),
+        TableSpec(
+            "signins",
+            SIGNINS_SCHEMA,
+            by_day="created_at",
+            unlike=("id", "raw"),
+            statistics=("created_at",),
+            sorted_by=("user_id", "created_at"),
+        ),
+        TableSpec(
+            "rejects",
+            REJECTS_SCHEMA,
+            unlike=("raw",),
+            statistics=("source", "source_offset"),
+            sorted_by=("source", "source_offset"),
+        ),
+        TableSpec(
+            "usage",
+            USAGE_SCHEMA,
+            by_day="day",
+            statistics=("day",),
+            sorted_by=("user_name", "host", "firewall"),
+        ),
     )
 }

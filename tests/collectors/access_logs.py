@@ -117,7 +117,33 @@ def own(record: dict[str, str]) -> bytes:
     ).encode()
 
 
-WRITTEN = {"squid": native, "pfsquid": own}
+def combined(record: dict[str, str]) -> bytes:
+    """A record in Squid's combined format: the user agent as it came."""
+    r = record
+    action, _, status = r["result"].partition("/")
+    return (
+        f'{r["client"]} - {r["user"]} [11/Jun/2014:04:46:13 +0200] "{r["method"]} {r["url"]} HTTP/1.1" {status}'
+        f' {r["down"]} "-" "{r["agent"]}" {action}:{r["peer"].partition("/")[0]}'
+    ).encode()
+
+
+def with_agent(record: dict[str, str]) -> bytes:
+    """A record in the native format, and the user agent, quoted."""
+    agent = record["agent"].replace("\\", "\\\\").replace('"', '\\"')
+    return native(record) + f' "-" "{agent}"'.encode()
+
+
+def keyed(record: dict[str, str]) -> bytes:
+    """A record of keys and values, in the format KEYED."""
+    r = record
+    return (
+        f'{r["ts"]} ms={r["elapsed"]} src="{r["client"]}" user="{r["user"]}" at=[11/Jun/2014:04:46:13 +0200]'
+        f' {r["method"]} url="{r["url"]}" agent="{r["agent"]}" st={r["up"]} end'
+    ).encode()
+
+
+KEYED = '%ts.%03tu ms=%tr src="%>a" user="%[un" at=[%tl] %rm url="%\'ru" agent="%"{User-Agent}>h" st=%>st end'
+WRITTEN = {"squid": native, "pfsquid": own, "combined": combined, "squid-agent": with_agent, KEYED: keyed}
 
 _ODD = [
     b"\t",
@@ -174,6 +200,18 @@ PLAIN = {
     "pfsquid": (
         b"1402454773.542 307 192.0.2.1 51234 - rick%5C@LAB TCP_TUNNEL/200 55 10 CONNECT HIER_DIRECT/192.0.2.9 text/html"
         b" http://r%20/ curl/8%20x - a.example:443"
+    ),
+    "combined": (
+        b'192.0.2.1 - rick%5b@LAB [20/Nov/2026:09:15:30 +0100] "GET http://a.example:80/b?c HTTP/1.1" 200 512'
+        b' "http://r.example/" "Mozilla/5.0 (X; Y)" TCP_MISS:HIER_DIRECT'
+    ),
+    "squid-agent": (
+        b"1402454773.542    307 192.0.2.1 TCP_MISS/200 10 GET http://a.example:80/b?c rick@LAB HIER_DIRECT/192.0.2.9 -"
+        b' "http://r.example/" "Mozilla/5.0 (X; \\\\Y)"'
+    ),
+    KEYED: (
+        b'1402454773.542 ms=307 src="192.0.2.1" user="rick%5b guetermann" at=[20/Nov/2026:09:15:30 +0100] GET'
+        b' url="http://a.example:80/b?c" agent="Mozilla/5.0 (X)" st=12 end'
     ),
 }
 

@@ -28,7 +28,7 @@ def becomes(parser: AccessLogParser, log: bytes) -> list[dict[str, Any]]:
         assert row.pop("source") == "log"
         started, elapsed = row.pop("started_at"), row["elapsed_ms"]
         assert started == (None if elapsed is None else row["ts"] - timedelta(milliseconds=elapsed))
-        row["ts"] = row["ts"].isoformat()
+        row["ts"], row["extra"] = row["ts"].isoformat(), row["extra"] and dict(row["extra"])
     found += [(reject.offset, {"reject": reject.reason}) for reject in rejects]
     return [{name: value for name, value in row.items() if value is not None} for _, row in sorted(found, key=_offset)]
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from collectors.batch import REJECTS_SCHEMA, Position, Reject, rejects_table
 from collectors.squid import collector, follow
-from collectors.squid.collector import FormatError, collect
+from collectors.squid.choose import FormatError
 from tests.collectors.access_logs import BOUNDED, logs
-from tests.collectors.reading import Shelf, line, log
+from tests.collectors.reading import Shelf, collect, line, log
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from collectors.squid.access_log import AccessLogParser, compile_parser
-from collectors.squid.columns import compile_columns, index
+from collectors.squid.columns import compile_columns
 from collectors.squid.lines import LONGEST_LINE
-from collectors.squid.logformat import FORMATS, groups, parse_logformat
+from collectors.squid.logformat import format_of, parse_logformat
 from collectors.squid.schema import PROXY_SCHEMA
-from tests.collectors.access_logs import BOUNDED, logs, rows
+from tests.collectors.access_logs import BOUNDED, PLAIN, WRITTEN, logs, rows
 
-PARSERS = {name: compile_parser(FORMATS[name]) for name in ("squid", "pfsquid")}
+PARSERS = {name: compile_parser(format_of(name)) for name in WRITTEN}
 LINE = (
     b"1402454773.542    307 192.0.2.1 TCP_MISS/200 10333 GET http://a.example/b rick@LAB"
     b" HIER_DIRECT/192.0.2.9 text/html"
@@ -30,11 +30,9 @@ def read(name: str, log: bytes, slowly: bool = False) -> tuple[list[dict[str, An
 
 
 def taken_fast(name: str, log: bytes) -> int:
-    cut = groups(parse_logformat(FORMATS[name]))
-    assert cut is not None
-    columns = compile_columns(cut)
+    columns = compile_columns(parse_logformat(format_of(name)))
     assert columns is not None
-    plain, _ = columns(index(log), LONGEST_LINE)
+    plain, _ = columns.read(columns.find(log), LONGEST_LINE)
     return int(plain.sum())
 
 
@@ -82,8 +80,9 @@ def test_rows_do_not_depend_on_which_lines_stand_beside_them(name: str, data: st
     assert [row | {"source_offset": 0} for row in together] == [row | {"source_offset": 0} for row in alone]
 
 
-def test_plain_lines_go_the_fast_way() -> None:
-    assert taken_fast("squid", (LINE + b"\n") * 3) == 3
+@pytest.mark.parametrize("name", PARSERS)
+def test_plain_lines_go_the_fast_way(name: str) -> None:
+    assert taken_fast(name, (PLAIN[name] + b"\n") * 3) == 3
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ SAMPLES = {
         b'192.0.2.1 - - [20/Nov/2026:09:15:30 +0100] "GET http://a.example/ HTTP/1.1" 200 5 "-" "curl/8"'
         b" TCP_MISS:HIER_DIRECT\n"
     ),
+    "referrer": b"1402454773.542 192.0.2.1 http://r.example/ http://a.example/\n",
+    "useragent": b'192.0.2.1 [20/Nov/2026:09:15:30 +0100] "curl/8"\n',
     "pfsquid": (
         b"1402454773.542 307 192.0.2.1 51234 - - TCP_MISS/200 9 1 GET HIER_NONE/- text/html - curl/8 - http://a.example/\n"
     ),

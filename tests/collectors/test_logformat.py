@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.squid.logformat import FORMATS, LogformatError, Token, groups, parse_logformat
+from collectors.squid.known import KNOWN_FORMATS
+from collectors.squid.logformat import FORMATS, LogformatError, Token, format_of, parse_logformat
 from tests.collectors.access_logs import BOUNDED
 
 
@@ -20,9 +21,9 @@ def one(text: str) -> Token:
     ("text", "token"),
     [
         ("%ts", Token("ts")),
-        ("%6tr", Token("tr", padded=True)),
-        ("%03tu", Token("tu")),
-        ("%03>Hs", Token(">Hs")),
+        ("%6tr", Token("tr", minimum=6)),
+        ("%03tu", Token("tu", minimum=3, zero=True)),
+        ("%03>Hs", Token(">Hs", minimum=3, zero=True)),
         ("%<st", Token("<st")),
         ("%<tt", Token("<tt")),
         ("%>A", Token(">A")),
@@ -43,7 +44,7 @@ def test_a_code_is_read_with_all_that_belongs_to_it(text: str, token: Token) -> 
 
 
 def test_two_codes_without_a_space_are_two() -> None:
-    assert parse_logformat("%ts.%03tu%Sh/%<a") == (Token("ts"), ".", Token("tu"), Token("Sh"), "/", Token("<a"))
+    assert parse_logformat("%ts.%tu%Sh/%<a") == (Token("ts"), ".", Token("tu"), Token("Sh"), "/", Token("<a"))
 
 
 def test_a_doubled_percent_sign_is_one() -> None:
@@ -72,14 +73,50 @@ def test_any_text_is_a_format_or_a_named_error(text: str) -> None:
         assert all(items)
 
 
-@pytest.mark.parametrize(("name", "count"), [("squid", 10), ("pfsquid", 16)])
-def test_formats_whose_values_hold_no_spaces_are_cut_at_them(name: str, count: int) -> None:
-    cut = groups(parse_logformat(FORMATS[name]))
-    assert cut is not None
-    assert len(cut) == count
-    assert cut[0] == (Token("ts"), ".", Token("tu"))
+@pytest.mark.parametrize(
+    ("text", "logformat"),
+    [
+        ("squid", FORMATS["squid"]),
+        ("splunk", next(known.logformat for known in KNOWN_FORMATS if known.name == "splunk")),
+        ("%ts %>a", "%ts %>a"),
+        ("logformat office %ts.%03tu %>a", "%ts.%03tu %>a"),
+        ("  logformat office   %ts  %>a ", "%ts  %>a"),
+    ],
+)
+def test_a_format_is_a_name_a_line_of_squid_conf_or_a_logformat(text: str, logformat: str) -> None:
+    assert format_of(text) == logformat
 
 
-@pytest.mark.parametrize("name", ["common", "combined"])
-def test_formats_with_quotes_or_brackets_are_not_cut(name: str) -> None:
-    assert groups(parse_logformat(FORMATS[name])) is None
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("sqid", "there is no format 'sqid'; there are squid, common"),
+        ("%>a %ru", "there is no time in it"),
+        ("%ts %!", "column 5: "),
+        ("logformat office %ts\n%ru", "a record is one line"),
+        ("%ts %byte{10}", "is no byte of a line"),
+    ],
+)
+def test_what_is_no_format_says_why(text: str, why: str) -> None:
+    with pytest.raises(LogformatError, match=why):
+        format_of(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "token"),
+    [
+        ("%6tr", Token("tr", minimum=6)),
+        ("%-6tr", Token("tr", minimum=6, left=True)),
+        ("%.128mt", Token("mt", maximum=128)),
+        ("%#-10.20{X}>h", Token(">h", "X", quoting="#", minimum=10, maximum=20, left=True)),
+        ("%icap::tr", Token("icap::tr")),
+        ("%proxy_protocol::>h{0x20}", Token("proxy_protocol::>h", "0x20")),
+        ("%transport::>connection_id", Token(">connection_id")),
+    ],
+)
+def test_widths_and_prefixes_are_kept(text: str, token: Token) -> None:
+    assert one(text) == token
+
+
+def test_a_byte_by_its_number_is_literal() -> None:
+    assert parse_logformat("%ts%byte{9}%byte{255}") == (Token("ts"), "\t\udcff")

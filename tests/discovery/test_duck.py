@@ -15,7 +15,7 @@ from pfsquid.errors import WrongUse
 from pfsquid.lake.catalog import Lake, open_lake
 from tests.running import Pfsquid
 
-TABLES = ["apps", "hosts", "people", "principals", "proxy", "rejects", "signin_apps", "signins"]
+TABLES = ["apps", "hosts", "people", "principals", "proxy", "rejects", "signin_apps", "signins", "usage"]
 
 
 def test_the_tables_are_those_of_the_documentation(lake: Lake, known: Knowledge) -> None:

@@ -1,4 +1,4 @@
-"""Record what Squid writes for odd values by many logformats: `python -m tests.lab.record_formats OUTDIR` (the lab is up).
+"""Record what Squid writes for odd values by many logformats: `python -m tests.lab.record_formats OUTDIR`.
 
 One request after the other goes through the lab's Squid, with names, headers and URLs that need quoting; every log
 has a line for each. Writes `formats.json` (name → logformat), `requests.json` (what was sent, in order) and NAME.txt
@@ -13,7 +13,6 @@ import sys
 import time
 from pathlib import Path
 
-from tests.lab import fw
 from tests.lab.errors import LabError
 from tests.lab.fixture import Lab
 from tests.lab.fw_files import LOGS, SQUID_CONF

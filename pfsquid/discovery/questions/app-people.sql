@@ -1,5 +1,5 @@
 -- title: Who uses which app, and how much
--- with: usage traffic
+-- with: rollup counted traffic
 SELECT
   apps.app_id AS app,
   apps.name AS app_name,

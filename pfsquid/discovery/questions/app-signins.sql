@@ -1,5 +1,5 @@
 -- title: Each person's apps beside their sign-ins: who uses an app without ever signing in through Entra ID
--- with: usage traffic signed
+-- with: rollup counted traffic signed
 SELECT
   traffic.person_id AS person,
   people.display_name AS name,

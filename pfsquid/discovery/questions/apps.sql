@@ -1,5 +1,5 @@
 -- title: SaaS apps in use: by how many people, how much goes down and up
--- with: usage traffic
+-- with: rollup counted traffic
 SELECT
   apps.app_id AS app,
   apps.name,

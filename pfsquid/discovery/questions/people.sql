@@ -1,5 +1,5 @@
 -- title: People: what each uses in all, and when they last signed in through Entra ID
--- with: usage traffic signed
+-- with: rollup counted traffic signed
 SELECT
   coalesce(used.person_id, '(no user name)') AS person,
   people.display_name AS name,

@@ -1,5 +1,5 @@
 -- title: Domains that no app of the catalogue and no known advertising, analytics or CDN host explains
--- with: usage traffic
+-- with: rollup counted traffic
 -- without: app
 SELECT
   domain,

@@ -1,0 +1,87 @@
+"""`pfsquid lake …`: the care of the lake by hand. Words → calls; what is slow to import is imported when used."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pfsquid import views
+from pfsquid.cli_options import ConfigOption, DebugOption, FormatOption, JsonOption, LakeOption
+from pfsquid.views import Format
+
+if TYPE_CHECKING:
+    from pfsquid.lake.care import Deed, Report
+    from pfsquid.lake.catalog import Lake
+    from pfsquid.settings_care import CareSettings
+
+lake = typer.Typer(help="Keep the lake's files few and sorted, and let go what nobody reads.", no_args_is_help=True)
+
+PlanOption = Annotated[
+    bool, typer.Option("--plan", "--dry-run", help="Show what would be done, and change nothing.", show_default=False)
+]
+
+
+@lake.command("compact")
+def compact_lake(
+    plan: PlanOption = False,
+    lake: LakeOption = None,
+    config: ConfigOption = None,
+    format: FormatOption = Format.TABLE,
+    json: JsonOption = False,
+    _: DebugOption = False,
+) -> None:
+    """Merge small files into large sorted ones, a day at a time, and count the rollup usage anew where rows changed."""
+    from pfsquid.lake.care import compact, plan_compact
+
+    opened, settings = _opened(lake, config)
+    screen = views.standard_screen(dict(os.environ))
+    now = datetime.now(UTC)
+    report = plan_compact(opened, settings, now) if plan else compact(opened, settings, now, _progress(screen))
+    _show(screen, report, Format.JSON if json else format)
+
+
+@lake.command("expire")
+def expire_lake(
+    plan: PlanOption = False,
+    lake: LakeOption = None,
+    config: ConfigOption = None,
+    format: FormatOption = Format.TABLE,
+    json: JsonOption = False,
+    _: DebugOption = False,
+) -> None:
+    """Delete days past their retention, earlier states of the tables, and files that nothing names any more."""
+    from pfsquid.lake.care import clear, plan_clear
+
+    opened, settings = _opened(lake, config)
+    screen = views.standard_screen(dict(os.environ))
+    now = datetime.now(UTC)
+    report = plan_clear(opened, settings, now) if plan else clear(opened, settings, now, _progress(screen))
+    _show(screen, report, Format.JSON if json else format)
+
+
+def _opened(folder: Path | None, config: Path | None) -> tuple[Lake, CareSettings]:
+    from pfsquid.config import default_lake, find, load
+    from pfsquid.lake.catalog import open_lake
+
+    settings = load(find(config, os.environ))
+    return open_lake(folder or settings.lake or default_lake(os.environ), make=False), settings.care
+
+
+def _progress(screen: views.Screen) -> Callable[[Deed], None]:
+    def told(deed: Deed) -> None:
+        views.progress(screen, f"{deed.table} {deed.day or ''}: {deed.deed}")
+
+    return told
+
+
+def _show(screen: views.Screen, report: Report, format: Format) -> None:
+    views.progress(screen, "")
+    columns = ("table", "deed", "day", "files", "files_after", "bytes", "rows")
+    rows = [(d.table, d.deed, d.day, d.files, d.after, d.size, d.rows) for d in report.deeds]
+    notes = () if rows else ("nothing to do",)
+    views.show(screen, columns, rows, format, notes=notes)

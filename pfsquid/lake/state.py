@@ -1,0 +1,84 @@
+"""What is known of a source that is followed, and how it is judged. Pure: reads no clock but where it says so."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+BEAT_SECONDS = 10.0  # a state that did not change is written down anew so often
+DEAD_SECONDS = 30.0  # one that was not written for so long: nobody is there
+HANGS_SECONDS = 120.0  # a source that gave no sign of life for so long beside `flush`
+
+OK, FAILING, SILENT, HANGING, STOPPED, NEVER = "ok", "failing", "silent", "hanging", "not running", "never ran"
+
+
+@dataclass
+class State:
+    """What is known of a stream, for `status` and metrics. Times: seconds since 1970; None where it never was.
+
+    rows, rejects, reasons: since the start of this process. caught_up: when a round last left nothing unread. newest:
+    the latest row's own time. source, offset: the log read last, and how far. error: of the last round, '' where it
+    went well; last_error and error_at stay. beat: the source's last sign of life. written: the process's.
+    """
+
+    name: str
+    place: str
+    started: float
+    rows: int = 0
+    rejects: int = 0
+    rounds: int = 0
+    lag_bytes: int | None = None
+    caught_up: float | None = None
+    last_data: float | None = None
+    newest: float | None = None
+    source: str = ""
+    offset: int | None = None
+    error: str = ""
+    last_error: str = ""
+    error_at: float | None = None
+    failures: int = 0
+    beat: float = 0.0
+    written: float = 0.0
+    flush: float = 0.0
+    reasons: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def lag_seconds(self) -> float:
+        """How long ago everything was read, by the clock."""
+        return self.lag_at(time.time())
+
+    def lag_at(self, now: float) -> float:
+        """Seconds since everything was read."""
+        return max(0.0, now - (self.caught_up if self.caught_up is not None else self.started))
+
+    def silent_for(self, now: float) -> float:
+        """Seconds without data."""
+        return max(0.0, now - (self.last_data if self.last_data is not None else self.started))
+
+    def set_back(self, now: float) -> None:
+        """The clock was set back: what lies in the future happened now."""
+        for name in ("started", "caught_up", "last_data", "error_at", "beat"):
+            value = getattr(self, name)
+            if value is not None and value > now:
+                setattr(self, name, now)
+
+    def goes_on_from(self, before: State) -> None:
+        """Take over what a new process cannot know: when there was data last, and the last error."""
+        self.last_data, self.newest = before.last_data, before.newest
+        self.last_error, self.error_at = before.last_error, before.error_at
+        self.source, self.offset = before.source, before.offset
+
+    def kind(self, now: float, alarm: float) -> str:
+        """What there is to say of it: OK, or what needs a look. alarm: seconds without data."""
+        if abs(now - self.written) > DEAD_SECONDS:
+            return STOPPED
+        if now - self.beat > HANGS_SECONDS + self.flush:
+            return HANGING
+        if self.error:
+            return FAILING
+        return SILENT if self.silent_for(now) > alarm else OK
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
