@@ -1,5 +1,5 @@
 """Traffic runs; Squid rotates, pfsquid is killed, sshd restarts, the network is cut, the lake's disk fills. At the end
-the table equals the access logs, row for row, in every column. For longer: `python -m tests.test_lab_endurance SECONDS`.
+the table equals the access logs, row for row, in every column. Longer: `python -m tests.test_lab_endurance SECONDS`.
 """
 
 from __future__ import annotations
@@ -49,10 +49,23 @@ class Ordeal:
     chance: random.Random
     kills: int = 0
     deeds: Counter[str] = field(default_factory=Counter)
+    before: int = 0
 
     def start(self) -> subprocess.Popen[bytes]:
         """`pfsquid run`, in the workstation's network."""
+        self.before = self.begun()
         return subprocess.Popen(self.command("run"), env=self.environment, cwd=self.desk.folder, stderr=self.errors())
+
+    def begun(self) -> int:
+        """How many have told that they run."""
+        log = self.desk.folder / "run.log"
+        return log.read_text("utf-8").count('"event": "running"') if log.exists() else 0
+
+    def until_begun(self) -> None:
+        deadline = time.monotonic() + 60
+        while self.begun() == self.before:
+            assert time.monotonic() < deadline, "it does not begin"
+            time.sleep(0.05)
 
     def command(self, *words: str) -> list[str]:
         ws = running(self.lab.state, WS)
@@ -120,14 +133,16 @@ class Ordeal:
                 if done / len(faults) <= passed / seconds and done < len(faults) * max(1, int(seconds / 60)):
                     self.trouble(faults[done % len(faults)])
                     done += 1
-                time.sleep(self.chance.uniform(1.0, max(3.5, 1.7 * seconds / kills - 1.0)))
+                if self.chance.random() < 0.8:
+                    self.until_begun()
+                time.sleep(self.chance.uniform(0.0, max(2.0, 0.7 * seconds / kills)))
                 if self.kills < kills:
                     process.kill()
                     assert process.wait() == -9, (self.desk.folder / "run.log").read_text()[-2000:]
                     self.kills += 1
                     process = self.start()
         finally:
-            time.sleep(3)  # it has begun
+            self.until_begun()
             process.terminate()
             assert process.wait(10) == 0, (self.desk.folder / "run.log").read_text()[-2000:]
 

@@ -1,4 +1,4 @@
-"""`pfsquid service`: the unit is one that systemd takes, for a user who can work with it; a systemctl stands in here."""
+"""`pfsquid service`: the unit is one that systemd takes, for a user who can work with it. A systemctl stands in."""
 
 from __future__ import annotations
 

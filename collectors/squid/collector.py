@@ -29,7 +29,7 @@ PARSERS = 2
 
 @dataclass(frozen=True)
 class Pace:
-    """How much of a log is in memory at once: bytes of a batch and of a piece (None: as usual), pieces parsed at a time.
+    """How much of a log is in memory at once: bytes of a batch and a piece (None: as usual), pieces parsed at a time.
 
     turn: held while a piece is parsed, never while a log is waited for.
     """

@@ -22,22 +22,27 @@ _TURN = re.compile(r"[.-](\d[\d._-]*)$")
 
 
 class Log(Protocol):
-    """One log. name: its path, for people. live: Squid may still be writing it, so a last line without its end waits.
-
-    size: bytes as they stand there, None where it is compressed or not known. key: by which the same file is known in
-    the next round. state: equal in two rounds where nothing came in between; None where that cannot be told.
-    """
+    """One log, as it was when it was listed."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Its path, for people."""
+
     @property
-    def live(self) -> bool: ...
+    def live(self) -> bool:
+        """Squid may still be writing it, so a last line without its end waits."""
+
     @property
-    def size(self) -> int | None: ...
+    def size(self) -> int | None:
+        """Bytes as they stand there, None where it is compressed or not known."""
+
     @property
-    def key(self) -> Hashable: ...
+    def key(self) -> Hashable:
+        """By which the same file is known in the next round."""
+
     @property
-    def state(self) -> Hashable | None: ...
+    def state(self) -> Hashable | None:
+        """Equal in two rounds where nothing came in between; None where that cannot be told."""
 
     def open(self) -> BinaryIO:
         """A stream that can seek, from the log's first (decompressed) byte on.

@@ -86,15 +86,19 @@ class RemoteStream(io.RawIOBase):
         self._before: dict[int, tuple[int, int, str]] = {}  # a place → the range before it, and its digest
 
     def readable(self) -> bool:
+        """Yes."""
         return True
 
     def seekable(self) -> bool:
+        """Yes."""
         return True
 
     def tell(self) -> int:
+        """The offset of the next byte."""
         return self._at
 
     def seek(self, offset: int, whence: int = 0) -> int:
+        """Go to an offset from the beginning."""
         if whence != io.SEEK_SET:
             raise io.UnsupportedOperation("from the beginning only")
         self._at = offset
@@ -110,6 +114,7 @@ class RemoteStream(io.RawIOBase):
         return found
 
     def readinto(self, buffer: object) -> int:
+        """As `read1`, into a buffer."""
         view = memoryview(cast(bytearray, buffer))
         part = self.read1(len(view))
         view[: len(part)] = part

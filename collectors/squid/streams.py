@@ -71,15 +71,19 @@ class _Zstd(io.RawIOBase):
         self._at = 0
 
     def readable(self) -> bool:
+        """Yes."""
         return True
 
     def seekable(self) -> bool:
+        """Yes."""
         return True
 
     def tell(self) -> int:
+        """The offset of the next byte."""
         return self._at
 
     def seek(self, offset: int, whence: int = 0) -> int:
+        """Go to an offset from the beginning."""
         if whence != io.SEEK_SET:
             raise io.UnsupportedOperation("from the beginning only")
         if offset < self._at:
@@ -90,6 +94,7 @@ class _Zstd(io.RawIOBase):
         return offset
 
     def readinto(self, buffer: object) -> int:
+        """As `read1`, into a buffer."""
         view = memoryview(cast(bytearray, buffer))
         part = self.read1(len(view))
         view[: len(part)] = part
@@ -151,15 +156,19 @@ class Spooled(io.RawIOBase):
         self._keeps = False
 
     def readable(self) -> bool:
+        """Yes."""
         return True
 
     def seekable(self) -> bool:
+        """Yes."""
         return True
 
     def tell(self) -> int:
+        """The offset of the next byte."""
         return self._at
 
     def seek(self, offset: int, whence: int = 0) -> int:
+        """Go to an offset from the beginning."""
         if whence != io.SEEK_SET:
             raise io.UnsupportedOperation("from the beginning only")
         if self._read > self._kept and offset != self._at:
@@ -170,6 +179,7 @@ class Spooled(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: object) -> int:
+        """As `read1`, into a buffer."""
         view = memoryview(cast(bytearray, buffer))
         part = self.read1(len(view))
         view[: len(part)] = part
@@ -191,6 +201,7 @@ class Spooled(io.RawIOBase):
         return part
 
     def close(self) -> None:
+        """Drop what was kept."""
         self._spool.close()
         if self._owns:
             self._pipe.close()

@@ -110,7 +110,7 @@ def classify(host: str, catalogue: Catalogue) -> Host:
         found = catalogue.suffixes.get(suffix)
         if found:
             kind, app_id = found
-            return Host(host, registrable_domain(name), app_id, kind, suffix)
+            return Host(host, _domain_below(suffix) or registrable_domain(name), app_id, kind, suffix)
         suffix = suffix.partition(".")[2]
     if "." not in name or name.endswith(_INTERNAL_ZONES):
         return Host(host, name, None, INTERNAL, None)
@@ -120,6 +120,13 @@ def classify(host: str, catalogue: Catalogue) -> Host:
 def registrable_domain(host: str) -> str:
     """The public suffix and one label more (a.b.example.co.uk → example.co.uk), private part of the list included."""
     return _public_suffixes().privatesuffix(host) or host
+
+
+@cache
+def _domain_below(rule: str) -> str | None:
+    """The registrable domain of every host at or below a suffix of the catalogue; None where it is a public suffix
+    itself (github.io), and each host has its own. Saves the walk for each of their many hosts."""
+    return _public_suffixes().privatesuffix(rule)
 
 
 @cache

@@ -157,7 +157,7 @@ def _locked(path: Path, wait: bool | float) -> Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() >= until:
                     raise
-                time.sleep(0.02)
+                time.sleep(0.005)
         yield
 
 

@@ -81,7 +81,7 @@ def ingest(
     done: Ingested,
     progress: Callable[[Ingested], None] = lambda _: None,
     known: Mapping[str, Position] | None = None,
-    seconds: float = COMMIT_SECONDS,
+    seconds: float | None = None,
     turn: AbstractContextManager[object] = _NO_TURN,
     stop: threading.Event = _NEVER,
 ) -> None:
@@ -90,12 +90,13 @@ def ingest(
     The next batch is read while one is written. A commit comes when enough rows or seconds have gathered, and at the
     end. known: None where the caller holds the table's lock; else the positions that reading began at, for collectors
     that run side by side: the lock is taken for each commit alone, and a source that is not where it was is Moved.
-    seconds: how old a row may get before it is committed, also where the source is silent. turn: held while rows are
-    written. stop: when set, what has come is committed, and that is the end, whatever the source does.
+    seconds: how old a row may get (COMMIT_SECONDS) before it is committed, also where the source is silent.
+    turn: held while rows are written. stop: when set, what has come is committed, and that is the end.
     Raises what `batches` raises after committing what came before it, and PfsquidError where the lake fails.
     """
     if "jemalloc" in pa.supported_memory_backends():
         pa.set_memory_pool(pa.jemalloc_memory_pool())  # a fifth less resident than Arrow's default, as fast
+    seconds = COMMIT_SECONDS if seconds is None else seconds
     gathered: _Gathered | None = None
     begun = None if known is None else dict(known)
     broken: Exception | None = None

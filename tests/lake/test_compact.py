@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,7 @@ def test_a_collector_that_appends_all_the_while_keeps_every_row(lake: Lake) -> N
             written.append(len(written))
             with lake.writing("proxy", wait=True):
                 append(lake, proxy_rows(written[-1], day=len(written) % 2), written[-1] + 1)
+            time.sleep(0.03)  # a collector reads in between
 
     collector = threading.Thread(target=collect)
     collector.start()

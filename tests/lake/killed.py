@@ -1,0 +1,40 @@
+"""`python -m tests.lake.killed POINT LAKE`: the whole care of a lake, killed with SIGKILL at one point of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from pyiceberg.catalog.sql import SqlCatalog
+
+import pfsquid.lake.compact
+import pfsquid.lake.engine
+import pfsquid.lake.expire
+import pfsquid.lake.sorting
+import pfsquid.lake.usage
+from pfsquid.lake.care import care
+from pfsquid.lake.catalog import open_lake
+from pfsquid.lake.files import DataFiles
+from tests.faults import around, at_call, die, on
+from tests.lake.care_rows import EAGER, LATER
+
+POINTS = {
+    "sorting": lambda: around(pfsquid.lake.sorting, "_in_order", lambda *_: die(), None),
+    "files-written": lambda: around(DataFiles, "finish", None, at_call(1)),
+    "before-the-first-commit": lambda: around(SqlCatalog, "commit_table", on("proxy", at_call(1)), None),
+    "after-the-first-commit": lambda: around(SqlCatalog, "commit_table", None, on("proxy", at_call(1))),
+    "between-two-days": lambda: around(SqlCatalog, "commit_table", on("proxy", at_call(2)), None),
+    "metadata-written": lambda: around(SqlCatalog, "_write_metadata", None, at_call(1)),
+    "usage-made": lambda: around(pfsquid.lake.usage, "sorted_files", None, at_call(1)),
+    "before-the-count-commits": lambda: around(SqlCatalog, "commit_table", on("usage", at_call(1)), None),
+    "after-the-count-commits": lambda: around(SqlCatalog, "commit_table", None, on("usage", at_call(1))),
+    "before-snapshots-go": lambda: around(pfsquid.lake.expire, "_forget", lambda *_: die(), None),
+    "after-snapshots-went": lambda: around(pfsquid.lake.expire, "_forget", None, lambda *_: die()),
+    "in-the-middle-of-the-files": lambda: around(Path, "unlink", at_call(3), None),
+}
+
+
+if __name__ == "__main__":
+    lake = open_lake(Path(sys.argv[2]), make=False)
+    POINTS[sys.argv[1]]()
+    care(lake, EAGER, LATER)
