@@ -27,7 +27,19 @@ READING = ("ssh", "pfsense", "inspect", "inspected", "probes", "squid_conf")
 MAY: dict[str, set[str]] = {
     "": set(),
     "__main__": {"cli"},
-    "cli": {"", "views", "cli_firewall", "cli_keytab", "cli_verify", "cli_run", "cli_lake", "cli_options", "demo", "dashboard", "service"}
+    "cli": {
+        "",
+        "views",
+        "cli_firewall",
+        "cli_keytab",
+        "cli_verify",
+        "cli_run",
+        "cli_lake",
+        "cli_options",
+        "demo",
+        "dashboard",
+        "service",
+    }
     | MIDDLE
     | CONFIGURED,
     "cli_firewall": {"views", "cli_prove", "cli_options", "discovery", "firewall", "kerberos"} | CONFIGURED,
@@ -36,7 +48,8 @@ MAY: dict[str, set[str]] = {
     "cli_verify": {"views", "view_checks", "cli_firewall", "cli_options", "firewall", "kerberos"} | CONFIGURED,
     "cli_options": {"views"},
     "cli_lake": {"views", "cli_options", "lake"} | CONFIGURED,
-    "cli_run": {"views", "view_live", "cli_options", "frugal", "service", "streams", "metrics", "systemd", "lake"} | CONFIGURED,
+    "cli_run": {"views", "view_live", "cli_options", "frugal", "service", "streams", "metrics", "systemd", "lake"}
+    | CONFIGURED,
     "service": {"systemd", "lake", "errors"},
     "streams": MIDDLE | CONFIGURED,
     "metrics": {"lake", "errors"},
@@ -85,7 +98,20 @@ PURE = (
     "collectors.squid.columns",
     "collectors.entra.windows",
 )
-IMPURE = {"socket", "dns", "paramiko", "boto3", "botocore", "requests", "msal", "ldap3", "duckdb", "pyiceberg", "urllib3", "httpx"}
+IMPURE = {
+    "socket",
+    "dns",
+    "paramiko",
+    "boto3",
+    "botocore",
+    "requests",
+    "msal",
+    "ldap3",
+    "duckdb",
+    "pyiceberg",
+    "urllib3",
+    "httpx",
+}
 
 
 @cache

@@ -36,6 +36,7 @@ TYPES = {
     "bigint": "BIGINT",
     "int": "INTEGER",
     "boolean": "BOOLEAN",
+    "date": "DATE",
     "timestamp": "TIMESTAMP WITH TIME ZONE",
     "varbinary": "BLOB",
     "map": "MAP(VARCHAR, VARCHAR)",

@@ -252,4 +252,4 @@ def test_more_rows_than_memory_holds_come_out_in_order(rows: list[tuple[Any, Any
     with tempfile.TemporaryDirectory() as folder, patch.multiple(sorting, ROWS=piece, PIECE=piece, _SAMPLE=2):
         parts = list(sorting.sorted_rows(connection, "given", ("a", "b", "c"), len(rows), Path(folder)))
     out = [tuple(row.values()) for part in parts for row in part.to_pylist()]
-    assert out == sorted(rows, key=lambda row: tuple((one is None, one) for one in row[:2]) + (row[2],))
+    assert out == sorted(rows, key=lambda row: (*((one is None, one) for one in row[:2]), row[2]))

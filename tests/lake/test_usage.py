@@ -31,7 +31,8 @@ SELECT CAST(ts AS date) AS day, firewall, user_name, host,
   CAST(sum(CASE WHEN bytes_up < 0 THEN 0 ELSE bytes_up END) FILTER (used) AS bigint) AS bytes_up,
   CAST(sum(CASE WHEN bytes_down < 0 THEN 0 ELSE bytes_down END) FILTER (used) AS bigint) AS bytes_down,
   min(ts) FILTER (used) AS first_use, max(ts) FILTER (used) AS last_use,
-  CAST(coalesce(list_sum(list_transform(list_distinct(list(hour(ts)) FILTER (used)), lambda h: 1 << h)), 0) AS int) AS hours
+  CAST(coalesce(list_sum(list_transform(list_distinct(list(hour(ts)) FILTER (used)), lambda h: 1 << h)), 0) AS int)
+    AS hours
 FROM (
   SELECT *,
     action IS NOT NULL AND NOT contains(action, 'DENIED') AND status IS DISTINCT FROM 407
