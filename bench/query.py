@@ -46,7 +46,7 @@ def batches(rows: int, days: int, people: int, habits: int) -> Iterator[Batch]:
         what = hosts[mine[who, dice.choice(habits, count, p=often / often.sum())]]
         stamps = [int((FIRST + span * (begin + n)).timestamp() * 1e6) for n in (0, count)]
         columns = {
-            "ts": pa.array(np.linspace(*stamps, count, endpoint=False).astype("int64")).cast(
+            "ts": pa.array(np.linspace(stamps[0], stamps[1], count, endpoint=False).astype("int64")).cast(
                 PROXY_SCHEMA.field("ts").type
             ),
             "user_name": pa.DictionaryArray.from_arrays(pa.array(who.astype("int32")), names),

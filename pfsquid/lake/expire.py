@@ -135,9 +135,7 @@ def _old_snapshots(table: Table, before: datetime) -> list[Snapshot]:
     protected = {ref.snapshot_id for ref in table.metadata.refs.values()}
     limit = before.timestamp() * 1000
     return [
-        one
-        for one, follower in pairwise(line)
-        if follower.timestamp_ms <= limit and one.snapshot_id not in protected
+        one for one, follower in pairwise(line) if follower.timestamp_ms <= limit and one.snapshot_id not in protected
     ]
 
 

@@ -22,7 +22,7 @@ from pfsquid.lake.catalog import Lake
 from pfsquid.lake.days import held, path_of
 from pfsquid.lake.files import KEPT, DataFiles
 from pfsquid.lake.ingest import positions
-from pfsquid.lake.replace import manifests
+from pfsquid.lake.replace import manifests, replace_files
 from tests.lake.care_rows import EAGER, LATER, append, everything, files, many, on_disk, traffic
 from tests.lake.rows import MONDAY, new_lake, proxy_rows, snapshots
 
@@ -125,7 +125,8 @@ def test_rows_written_while_a_day_is_compacted_are_neither_lost_nor_doubled(
 
 
 def test_a_collector_that_appends_all_the_while_keeps_every_row(lake: Lake) -> None:
-    stop, written = threading.Event(), []
+    stop = threading.Event()
+    written: list[int] = []
 
     def collect() -> None:
         while not stop.is_set():
@@ -190,9 +191,15 @@ def test_a_full_disk_leaves_the_lake_as_it_was(lake: Lake, monkeypatch: pytest.M
     def full(*_: Any) -> Any:
         raise OSError(28, "No space left on device")
 
-    for place in ((DataFiles, "add"), (DataFiles, "finish"), (module, "replace_files"), (sorting, "_in_order")):
+    places: tuple[tuple[Any, str], ...] = (
+        (DataFiles, "add"),
+        (DataFiles, "finish"),
+        (module, "replace_files"),
+        (sorting, "_in_order"),
+    )
+    for target, name in places:
         with monkeypatch.context() as patched:
-            patched.setattr(*place, full)
+            patched.setattr(target, name, full)
             with pytest.raises(PfsquidError, match="no space left"):
                 compact(lake, EAGER, LATER)
         assert (everything(lake), {path for path in on_disk(lake) if path.suffix == ".parquet"}) == (
@@ -204,7 +211,7 @@ def test_a_full_disk_leaves_the_lake_as_it_was(lake: Lake, monkeypatch: pytest.M
 
 def test_what_is_committed_is_not_removed_by_a_fault_after_it(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     many(lake, 3)
-    before, replace = everything(lake), module.replace_files
+    before, replace = everything(lake), replace_files
 
     def then_fail(*args: Any) -> None:
         replace(*args)
