@@ -239,8 +239,8 @@ def test_watching_tells_the_first_round_whole_and_then_what_changes(
 ) -> None:
     chain.rounds = [ok("in"), ok("in still"), fail("no way in", "open it")]
     ran = program("verify-kerberos", "--firewall", "one", "--watch", "60")
-    first, rest = ran.out.splitlines()[:5], ran.out.splitlines()[5:]
-    assert [line.split()[0] for line in first] == ["ok", "ok", "-", "$", "one:"]
+    first, rest = ran.out.splitlines()[:6], ran.out.splitlines()[6:]
+    assert [line.split()[0] for line in first] == ["ok", "ok", "-", "$", "more:", "one:"]
     assert [line.partition("UTC  ")[2] for line in rest] == [
         "one  ssh: ok → fail: no way in", "one  pfsense: ok → skipped: waits for ssh",
     ]  # fmt: skip

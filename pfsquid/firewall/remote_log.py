@@ -94,8 +94,11 @@ class _Session:
             self._channel.exec_command(command)
             self._channel.sendall(body)
             self._answer()
-        except (paramiko.SSHException, OSError, EOFError) as exc:
+        except TimeoutError as exc:
             raise self._lost(exc) from exc
+        except (paramiko.SSHException, OSError, EOFError) as exc:
+            # It may have ended before it took all that was sent, and said why.
+            raise (self._ended() if hasattr(self, "_channel") else self._lost(exc)) from exc
 
     def ask(self, question: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """See LogReader."""

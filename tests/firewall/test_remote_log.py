@@ -203,8 +203,9 @@ def test_a_log_that_may_not_be_read_is_said_each_time(firewall: Firewall, monkey
     firewall.path.write_bytes(log(1))
     firewall.path.chmod(0)
     aged(firewall.path)
-    for folder in [firewall.path.parent, *firewall.path.parents][:4]:
-        folder.chmod(folder.stat().st_mode | 0o555)
+    for folder in firewall.path.parents:
+        if folder.stat().st_uid == 0 and folder.stat().st_mode & 0o555 != 0o555:  # pytest's own are for root alone
+            folder.chmod(folder.stat().st_mode | 0o555)
     for _ in range(2):
         with pytest.raises(SourceError, match=r"fw: .*access\.log cannot be read: Permission denied"):
             firewall.read()
