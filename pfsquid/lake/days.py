@@ -21,8 +21,8 @@ _EPOCH = date(1970, 1, 1)
 
 @dataclass(frozen=True)
 class Held:
-    """The files of one day (None: of a table without days). deletes: Iceberg's delete files. newest: when a collector
-    last added a file, as far as the snapshots still tell; else the epoch."""
+    """The files of one day (None: of a table without days). deletes: Iceberg's delete files in force. newest: when a
+    collector last added a file, as far as the snapshots still tell; else the epoch."""
 
     day: date | None
     files: tuple[DataFile, ...] = ()
@@ -58,22 +58,33 @@ def held(table: Table | None) -> dict[date | None, Held]:
         return {}
     when = {one.snapshot_id: one.timestamp_ms for one in table.metadata.snapshots}
     files: dict[date | None, list[ManifestEntry]] = {}
-    deletes: dict[date | None, list[DataFile]] = {}
+    deletes: dict[date | None, list[ManifestEntry]] = {}
     for manifest in snapshot.manifests(table.io):
         for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
             day = _day(entry.data_file)
             if manifest.content == ManifestContent.DELETES:
-                deletes.setdefault(day, []).append(entry.data_file)
+                deletes.setdefault(day, []).append(entry)
             else:
                 files.setdefault(day, []).append(entry)
     return {
-        day: Held(day, tuple(e.data_file for e in files[day]), tuple(deletes.get(day, ())), _newest(files[day], when))
+        day: Held(
+            day,
+            tuple(entry.data_file for entry in files[day]),
+            _in_force(deletes.get(day, ()), files[day]),
+            _newest(files[day], when),
+        )
         for day in sorted(files, key=lambda day: day or _EPOCH)
     }
 
 
 def _day(file: DataFile) -> date | None:
     return _EPOCH + timedelta(days=file.partition[0]) if len(file.partition) else None
+
+
+def _in_force(deletes: Iterable[ManifestEntry], files: Iterable[ManifestEntry]) -> tuple[DataFile, ...]:
+    """The delete files that may take a row away: one concerns what was there before it (Iceberg's sequence numbers)."""
+    oldest = min(entry.sequence_number or 0 for entry in files)
+    return tuple(entry.data_file for entry in deletes if (entry.sequence_number or 0) >= oldest)
 
 
 def _newest(entries: Iterable[ManifestEntry], when: Mapping[int, int]) -> datetime:

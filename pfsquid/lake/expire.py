@@ -27,6 +27,7 @@ from pfsquid.lake.replace import replace_files
 from pfsquid.settings_care import ExpireSettings
 
 _DAYS = 30  # of retention in one commit
+_MANY = 500  # snapshots: more than an hour of them only where nobody cared for long
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,9 @@ def expiry(lake: Lake, name: str, settings: ExpireSettings, now: datetime) -> Ex
     named = _named(table, [current] if (current := table.current_snapshot()) else [])
     if old or aged - named:  # most of the time nothing is, and then the other snapshots need not be read
         named |= _named(table, kept, named)
-    gone = (_named(table, old, named) & on_disk.keys()) | aged
+    # Of very many, what they name is not looked up, which takes as long as they are many times over; it ages.
+    theirs = _named(table, old, named) if len(old) <= _MANY else {path_of(one.manifest_list) for one in old}
+    gone = (theirs & on_disk.keys()) | aged
     files = tuple(sorted(gone - named))
     positions = _old_positions(table, now - timedelta(seconds=settings.positions))
     size = sum(_size(path) for path in files)
