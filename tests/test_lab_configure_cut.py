@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from pfsquid.firewall.checkpoint import all_of
+from pfsquid.kerberos.enctypes import AES256, Key
+from pfsquid.kerberos.keytab import dump, parse
+from pfsquid.kerberos.principal import Principal
 from tests.firewall import hindered
 from tests.firewall.at_work import Desk, answer, block_of, desk, left_behind, posing  # noqa: F401 - fixtures
 from tests.lab.fixture import Lab
+from tests.lab.layout import REALM
 
 pytestmark = pytest.mark.lab
 
@@ -80,10 +86,11 @@ def test_killed_while_a_new_keytab_comes(desk: Desk, when: Callable[..., hindere
 
 
 def renewed(desk: Desk) -> None:  # noqa: F811
-    """The keytab, made anew: other bytes, the same keys."""
+    """Another keytab: the key that tickets need, and not all that the one before has, so that it has not just grown."""
     path = desk.folder / "squid.keytab"
-    content = path.read_bytes()
-    path.write_bytes(content + content[2:])
+    needed = next(one for one in parse(path.read_bytes()) if one.key.enctype == AES256)
+    other = replace(needed, principal=Principal(("host", "other"), REALM), key=Key(AES256, os.urandom(32)))
+    path.write_bytes(dump([needed, other]))
 
 
 def test_killed_while_going_back(desk: Desk) -> None:  # noqa: F811
