@@ -9,9 +9,8 @@ from pfsquid.kerberos.check import Finding, fail, ok, unknown, warn
 from pfsquid.kerberos.enctypes import RC4, name_of
 from pfsquid.kerberos.facts import Asked, Domain, Ldap, Owners
 from pfsquid.kerberos.facts_proxy import Trial
+from pfsquid.kerberos.ldap_problem import WAY
 
-# What has to do with the way to the server; all else is about who asks.
-_WAY = frozenset({"unreachable", "no_tls", "untrusted", "wrong_name", "expired_certificate", "signing_required"})
 _SOON = timedelta(days=14)
 _ADUC = "Active Directory Users and Computers"
 
@@ -37,15 +36,15 @@ _CODES: dict[str, tuple[str, ...]] = {
 def ldap(ldap: Ldap) -> Finding:
     """A domain controller speaks LDAP inside TLS to this machine, and shows a certificate of its name."""
     evidence = [f"{name}: {refusal.message}" for name, refusal in ldap.refused.items()]
-    bad = {name: one for name, one in ldap.refused.items() if one.kind in _WAY and one.kind != "unreachable"}
+    bad = {name: one for name, one in ldap.refused.items() if one.kind in WAY and one.kind != "unreachable"}
     if bad:
         refusal = next(iter(bad.values()))
         return fail(
             refusal.message, _CURES.get(refusal.kind, "see what the server says"), *refusal.next,
             cause=_CODES.get(refusal.kind, ()), evidence=evidence,
         )  # fmt: skip
-    if ldap.opened or any(one.kind not in _WAY for one in ldap.refused.values()):
-        names = [*ldap.opened, *(name for name, one in ldap.refused.items() if one.kind not in _WAY)]
+    if ldap.opened or any(one.kind not in WAY for one in ldap.refused.values()):
+        names = [*ldap.opened, *(name for name, one in ldap.refused.items() if one.kind not in WAY)]
         return ok(f"{', '.join(names)}: TLS, and a certificate of that name", evidence)
     first = next(iter(ldap.refused.values()), None)
     if first is None:
@@ -64,7 +63,7 @@ def ldap(ldap: Ldap) -> Finding:
 
 def ldap_login(ldap: Ldap) -> Finding:
     """The account that asks the directory can log in there."""
-    refused = {name: one for name, one in ldap.refused.items() if one.kind not in _WAY}
+    refused = {name: one for name, one in ldap.refused.items() if one.kind not in WAY}
     if not refused:
         return ok(f"{ldap.user} at {', '.join(ldap.opened)}")
     refusal = next(iter(refused.values()))

@@ -8,13 +8,12 @@ from pathlib import Path
 
 from pfsquid.kerberos.account import Account
 from pfsquid.kerberos.check import NotAsked, Waiting
-from pfsquid.kerberos.directory import Directory, Kind, LdapProblem, Site, connect
+from pfsquid.kerberos.directory import Directory, LdapProblem, Site, connect
 from pfsquid.kerberos.facts import Asked, Domain, Ldap, Names, Owners, Refusal
 from pfsquid.kerberos.gather_ticket import Refused
+from pfsquid.kerberos.ldap_problem import WAY
 from pfsquid.secrets import resolve
 from pfsquid.settings import DirectorySettings
-
-_WAY = (Kind.UNREACHABLE, Kind.NO_TLS, Kind.UNTRUSTED, Kind.WRONG_NAME, Kind.EXPIRED_CERTIFICATE, Kind.SIGNING_REQUIRED)
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def controllers(
                 break
             except LdapProblem as problem:
                 refusals[name] = Refusal(problem.kind.value, problem.message, tuple(problem.next))
-                if problem.kind not in _WAY:
+                if problem.kind.value not in WAY:
                     refused.note(user, refusals[name])
     return Controllers(tuple(found), Ldap(user, tuple(one.name for one in found), refusals))
 

@@ -35,6 +35,20 @@ class Kind(StrEnum):
     OTHER = "other"
 
 
+# What has to do with the way to the server, by value; all else is about who asks.
+WAY = frozenset(
+    kind.value
+    for kind in (
+        Kind.UNREACHABLE,
+        Kind.NO_TLS,
+        Kind.UNTRUSTED,
+        Kind.WRONG_NAME,
+        Kind.EXPIRED_CERTIFICATE,
+        Kind.SIGNING_REQUIRED,
+    )
+)
+
+
 class LdapProblem(PfsquidError):  # noqa: N818 - reads as what it is
     """Why the directory could not be asked. code: the LDAP result code, None where it did not come to one."""
 
