@@ -231,10 +231,10 @@ def _lake(lake: Path | None, config: Path | None, make: bool) -> Lake:
 
 
 def _open(lake: Path | None, settings: Config, make: bool) -> Lake:
-    from pfsquid.config import default_lake
+    from pfsquid.config import lake_folder
     from pfsquid.lake.catalog import open_lake
 
-    return open_lake(lake or settings.lake or default_lake(os.environ), make)
+    return open_lake(lake_folder(lake, settings, os.environ), make)
 
 
 def _knowledge(settings: Config) -> Any:

@@ -65,11 +65,11 @@ def expire_lake(
 
 
 def _opened(folder: Path | None, config: Path | None) -> tuple[Lake, CareSettings]:
-    from pfsquid.config import default_lake, find, load
+    from pfsquid.config import find, lake_folder, load
     from pfsquid.lake.catalog import open_lake
 
     settings = load(find(config, os.environ))
-    return open_lake(folder or settings.lake or default_lake(os.environ), make=False), settings.care
+    return open_lake(lake_folder(folder, settings, os.environ), make=False), settings.care
 
 
 def _progress(screen: views.Screen) -> Callable[[Deed], None]:

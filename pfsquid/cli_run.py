@@ -225,9 +225,9 @@ def _settings(config: Path | None) -> tuple[Config, Path]:
 
 
 def _lake_path(lake: Path | None, settings: Config) -> Path:
-    from pfsquid.config import default_lake
+    from pfsquid.config import lake_folder
 
-    return (lake or settings.lake or default_lake(os.environ)).expanduser().absolute()
+    return lake_folder(lake, settings, os.environ).expanduser().absolute()
 
 
 def _lake(lake: Path | None, settings: Config, make: bool) -> Lake:

@@ -135,6 +135,11 @@ def default_lake(environment: Mapping[str, str]) -> Path:
     return home / "pfsquid" / "lake"
 
 
+def lake_folder(named: Path | None, settings: Config, environment: Mapping[str, str]) -> Path:
+    """The lake's folder: as named on the command line, else by the configuration, else the default one."""
+    return named or settings.lake or default_lake(environment)
+
+
 def _absolute(config: Config, base: Path) -> Config:
     apps = config.apps.model_copy(
         update={"folders": tuple(base / folder.expanduser() for folder in config.apps.folders)}
