@@ -165,6 +165,8 @@ BY_CHANCE = {
 
 @pytest.fixture(scope="module")
 def healthy(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Healthy]:
+    # Those with a second controller end in a fresh domain, which knows nothing of what other tests made and deleted.
+    lab.fresh_domain()
     posed(lab, "2.8")
     desk_in(tmp_path_factory.mktemp("desk"), lab).configured()
     yield Healthy(lab, symptoms(lab), state(lab), directory(lab))
