@@ -6,7 +6,7 @@ Also says where a logformat has a shape that only the slow path knows.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -29,7 +29,8 @@ _REMEMBERED = 200_000
 class Cell:
     """A field of the line. before, after: the literal text around what `read` reads, None where all is literal.
 
-    fields: how many the cell takes (a time has a space in it). repeats: its values come as a dictionary.
+    fields: how many the cell takes (a time has a space in it). repeats: its values come as a dictionary. width: how
+    wide a number is filled up to, on its left; 0 where it is not.
     """
 
     before: str
@@ -39,6 +40,10 @@ class Cell:
     padded: bool = False
     is_url: bool = False
     repeats: bool = True
+    width: int = 0
+
+
+STAMP = Cell("", "", extract.stamp, repeats=False)
 
 
 def cells_of(items: tuple[Item, ...]) -> tuple[list[tuple[Item, ...]], int, tuple[int, ...]] | None:
@@ -82,7 +87,7 @@ def cell_of(group: tuple[Item, ...], names: dict[int, str]) -> Cell | None:
     codes = tuple(item.code if isinstance(item, Token) else item for item in group)
     tokens = [item for item in group if isinstance(item, Token)]
     if codes == ("ts", ".", "tu") and tokens[1].zero and tokens[1].maximum is None:
-        return Cell(before, after, extract.stamp, repeats=False)
+        return replace(STAMP, before=before, after=after)
     if len(tokens) == 2 and len(group) == 3 and isinstance(group[1], str) and len(literal_bytes(group[1])) == 1:
         left, right = _reader(tokens[0], names, False), _reader(tokens[1], names, False)
         if codes[0] not in ("Ss", "Sh") or left is None or right is None or any(token.minimum for token in tokens[:1]):
@@ -98,7 +103,9 @@ def cell_of(group: tuple[Item, ...], names: dict[int, str]) -> Cell | None:
     if fields > 1 and before[-1:] == '"':
         fields = 1
     name = names.get(id(token), "")
-    return Cell(before, after, read, fields, token.padded, name == "url", name != "url" and name not in _NUMBERS)
+    repeats = name != "url" and name not in _NUMBERS
+    width = token.minimum if token.padded and name in _NUMBERS else 0
+    return Cell(before, after, read, fields, token.padded, name == "url", repeats, width)
 
 
 def _reader(token: Token, names: dict[int, str], bare: bool) -> Reader | None:

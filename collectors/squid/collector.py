@@ -22,7 +22,7 @@ from collectors.squid.logformat import format_of
 from collectors.squid.logs import GoneError, Log, Logs, Place, now, unseen_for_long
 from collectors.squid.schema import PROXY_SCHEMA
 
-BATCH_BYTES = 16 * 1024 * 1024  # of log; about 100,000 lines of the native format
+BATCH_BYTES = 10 * 1024 * 1024  # of log; about 60,000 lines of the native format
 BATCH_SECONDS = 10.0  # a slow source's rows wait no longer than this for others
 PARSERS = 2
 

@@ -6,7 +6,7 @@ All others are named and left to the slow path (`lines`). There is no loop over 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from collectors.squid.cells import Cell, cell_of, cells_of
-from collectors.squid.extract import Lines
+from collectors.squid.cells import STAMP, Cell, cell_of, cells_of
+from collectors.squid.extract import STAMP_WIDTH, Lines
 from collectors.squid.index import HIDDEN, Bools, Piece, Shape, index
 from collectors.squid.logformat import Item, Token
 from collectors.squid.meaning import OF_URL
@@ -45,9 +45,12 @@ class Columns:
         count = int(plain.sum())
         if not count:
             return plain, {}
-        fields = self._fields(piece.lines(plain, self.shape))
-        lines = Lines(np.ones(count, np.bool_))
+        fields, whole = self._fields(piece.lines(plain, self.shape), count)
+        plain[np.flatnonzero(plain)[~whole]] = False
+        lines = Lines(np.ones(int(whole.sum()), np.bool_))
         for cell, values in sorted(zip(self.cells, fields, strict=True), key=lambda pair: pair[0].is_url):
+            if self.shape.even and cell.repeats and pc.index(values.dictionary, "").as_py() >= 0:
+                lines.refuse(values, pc.not_equal(values.dictionary, ""))  # nothing between two spaces
             if cell.fields > 1 or self.shape.quotes:
                 values = _shown(values)
             if cell.before or cell.after:
@@ -61,8 +64,15 @@ class Columns:
         keep = pa.array(lines.plain)
         return plain, {name: column.filter(keep) for name, column in columns.items()}
 
-    def _fields(self, lines: bytes | memoryview) -> list[pa.Array]:
-        """The fields of lines that all have as many, of each cell an array."""
+    def _fields(self, lines: bytes | memoryview, count: int) -> tuple[list[pa.Array], Bools]:
+        """The fields of so many lines, of each cell an array; without the lines that have more or fewer, and which
+        have as many."""
+        whole = np.ones(count, np.bool_)
+
+        def odd(row: csv.InvalidRow) -> str:
+            whole[row.number - 1] = False
+            return "skip"
+
         names = [str(number) for number in range(len(self.cells))]
         types = {
             name: _REPEATING if cell.repeats else pa.string() for name, cell in zip(names, self.cells, strict=True)
@@ -70,10 +80,17 @@ class Columns:
         table = csv.read_csv(
             pa.BufferReader(lines),
             csv.ReadOptions(column_names=names, use_threads=False, block_size=len(lines) + 1),
-            csv.ParseOptions(delimiter=" ", quote_char=False, double_quote=False, ignore_empty_lines=False),
+            csv.ParseOptions(
+                delimiter=" ",
+                quote_char=False,
+                double_quote=False,
+                ignore_empty_lines=False,
+                invalid_row_handler=odd,
+            ),
             csv.ConvertOptions(column_types=types, check_utf8=False),
         )
-        return [column.combine_chunks() if column.num_chunks != 1 else column.chunk(0) for column in table.columns]
+        columns = table.columns
+        return [one.combine_chunks() if one.num_chunks != 1 else one.chunk(0) for one in columns], whole
 
     def _settled(self, lines: Lines) -> dict[str, pa.Array]:
         """Each column with the value of its first code; a line where only another has one is not plain."""
@@ -121,7 +138,10 @@ def compile_columns(items: tuple[Item, ...]) -> Columns | None:
     cells = [cell for cell in (cell_of(group, names) for group in cut[0]) if cell is not None]
     if len(cells) < len(cut[0]):
         return None
-    return Columns(tuple(cells), _line_shape(cells, cut[1], cut[2]), primary, tuple(extras.items()))
+    shape = _line_shape(cells, cut[1], cut[2])
+    if shape.padded == (1,) and cells[0] == STAMP and cells[1].width:
+        shape = replace(shape, number=(STAMP_WIDTH + 1, cells[1].width))
+    return Columns(tuple(cells), shape, primary, tuple(extras.items()))
 
 
 def _line_shape(cells: list[Cell], quotes: int, spaced: tuple[int, ...]) -> Shape:

@@ -13,12 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collectors.squid.index import Bools, Bytes, Ints
+from collectors.squid.index import Bools, Bytes, Ints, found
 from collectors.squid.schema import TIMESTAMP
 from collectors.squid.values import DEFAULT_PORTS
 
 _SLASH, _COLON, _DOT, _MINUS, _X, _BACKSLASH, _ZERO = 47, 58, 46, 45, 120, 92, 48
-_STAMP = np.concatenate((10 ** np.arange(12, 2, -1), [0], 10 ** np.arange(2, -1, -1))).astype(np.int64)  # in ms
+STAMP_WIDTH = 14
+# In ms. Whole numbers: a product of floats goes to a library that keeps threads of its own spinning.
+_STAMP = np.concatenate((10 ** np.arange(12, 2, -1), [0], 10 ** np.arange(2, -1, -1))).astype(np.int64)
 _ABSENT = pa.array(["-", ""])
 _HOST = r"^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$"
 _LONGEST = {"elapsed_ms": 12, "bytes_down": 18, "bytes_up": 18, "client_port": 5}  # characters
@@ -40,16 +42,18 @@ class Lines:
 def stamp(lines: Lines, values: pa.Array) -> None:
     """`ts` from `1402454773.542`."""
     text, starts, ends = _places(values)
-    formed = ends - starts == 14
-    if not formed.all():
+    formed = ends - starts == STAMP_WIDTH
+    if formed.all():
+        marks = text[starts[0] if len(starts) else 0 :].reshape(-1, STAMP_WIDTH)  # they stand one after the other
+    else:
         lines.plain &= formed
-        starts = np.where(formed, starts, 0)
-        text = np.concatenate((text, np.zeros(14, np.uint8)))
-    marks = text[starts[:, None] + np.arange(14)]
+        text = np.concatenate((text, np.zeros(STAMP_WIDTH, np.uint8)))
+        marks = text[np.where(formed, starts, 0)[:, None] + np.arange(STAMP_WIDTH)]
     digits = marks - np.uint8(_ZERO)
-    whole = digits <= 9
-    whole[:, 10] = marks[:, 10] == _DOT
-    lines.plain &= whole.all(axis=1)
+    strange = digits > 9
+    strange[:, 10] = marks[:, 10] != _DOT
+    if strange.any():
+        lines.plain &= ~strange.any(axis=1)
     lines.columns["ts"] = pa.array((digits @ _STAMP) * 1000).cast(pa.timestamp("us")).cast(TIMESTAMP)
 
 
@@ -145,7 +149,7 @@ def url(lines: Lines, values: pa.Array, escaped: bool) -> None:
         lines.plain &= _following(np.flatnonzero(text == _BACKSLASH), starts, ends) == ends
     methods = columns.get("method", pa.nulls(len(starts), pa.string()))
     tunnel = pc.fill_null(pc.equal(methods, "CONNECT"), False).to_numpy(zero_copy_only=False)
-    slashes, colons = np.flatnonzero(text == _SLASH), np.flatnonzero(text == _COLON)
+    slashes, colons = found(text, lambda part: part == _SLASH), found(text, lambda part: part == _COLON)
     colon = _following(colons, starts, ends)
     text = np.concatenate((text, np.zeros(3, np.uint8)))
     web = (text[colon + 1] == _SLASH) & (text[colon + 2] == _SLASH)

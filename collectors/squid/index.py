@@ -6,7 +6,8 @@ two fields, as a reader of CSV takes them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -15,39 +16,48 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]
 
-SPACE, NEWLINE, QUOTE, HIDDEN = 32, 10, 34, 31  # HIDDEN stands for a space that parts no fields
+SPACE, NEWLINE, QUOTE, ZERO, HIDDEN = 32, 10, 34, 48, 31  # HIDDEN stands for a space that parts no fields
+_NONE: Ints = np.zeros(0, np.int64)
+_CACHED = 256 * 1024  # bytes looked at in one go, so that what is made on the way stays in the processor's cache
 
 
 @dataclass(frozen=True)
 class Shape:
     """What a line looks like. fields: how many. padded: numbers of the fields that spaces fill up before them. joined:
     numbers of the fields that belong to the one after them. quotes: how many double quotes a line has; a space in a
-    quoted string parts nothing but in those strings (by their number) that are spaced."""
+    quoted string parts nothing but in those strings (by their number) that are spaced. number: where the only padded
+    field begins in every line, and how wide it is at least, if it is a number."""
 
     fields: int
     padded: tuple[int, ...] = ()
     joined: tuple[int, ...] = ()
     quotes: int = 0
     spaced: tuple[int, ...] = ()
+    number: tuple[int, int] | None = None
+
+    @property
+    def even(self) -> bool:
+        """Does every space part two fields, but for those before a number? Then no space must be looked at."""
+        return not self.quotes and not self.joined and (not self.padded or self.number is not None)
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A piece of log that ends at an end of line. line_ends: place of each newline. seams: places of all that is no
-    printable character but hidden spaces; newlines: which of the seams end a line. fits: lines that cut into the
-    fields of the shape and are printable ASCII. hidden: places of spaces that part nothing."""
+    """A piece of log that ends at an end of line. line_ends: place of each newline. fits: lines that are printable
+    ASCII and, unless the shape is even, cut into its fields. seams: places of all that is no printable character but
+    hidden spaces; newlines: which of the seams end a line. hidden: places of spaces that part nothing."""
 
-    data: bytes
+    data: bytes | memoryview
     line_ends: Ints
-    seams: Ints
-    newlines: Ints
     fits: Bools
-    hidden: Ints
+    seams: Ints = field(default_factory=lambda: _NONE)
+    newlines: Ints = field(default_factory=lambda: _NONE)
+    hidden: Ints = field(default_factory=lambda: _NONE)
 
     def lines(self, wanted: Bools, shape: Shape) -> bytes | memoryview:
         """The wanted lines (all of them fit), HIDDEN in the place of each space that parts no fields, without those
-        that only fill up."""
-        if not len(self.hidden) and not shape.joined and not shape.padded:
+        that only fill up, or with zeros in their place."""
+        if shape.even or (not len(self.hidden) and not shape.joined and not shape.padded):
             return _joined(self.data, self.line_ends, wanted)
         text = np.frombuffer(self.data, np.uint8).copy()
         text[self.hidden] = HIDDEN
@@ -61,8 +71,8 @@ class Piece:
                 first = first + more
             if number in shape.joined:
                 text[self.seams[first + number]] = HIDDEN
-        if wanted.all() and not drop:
-            return text.tobytes()
+        if not drop:
+            return _joined(text.data, self.line_ends, wanted)
         keep = np.repeat(wanted, np.diff(self.line_ends, prepend=-1))
         for places in drop:
             keep[places] = False
@@ -81,7 +91,7 @@ def _fill(seams: Ints, first: Ints, number: int) -> Ints:
     return more
 
 
-def _joined(data: bytes, line_ends: Ints, wanted: Bools) -> bytes | memoryview:
+def _joined(data: bytes | memoryview, line_ends: Ints, wanted: Bools) -> bytes | memoryview:
     """The wanted lines one after the other."""
     if wanted.all():
         return data
@@ -94,13 +104,14 @@ def _joined(data: bytes, line_ends: Ints, wanted: Bools) -> bytes | memoryview:
 def index(data: bytes, shape: Shape) -> Piece:
     """Find the lines, and which fit. `data` must end with a newline."""
     text = np.frombuffer(data, dtype=np.uint8)
-    ascii_only = not len(text) or int(text.max()) < 127
-    seams = np.flatnonzero(text <= SPACE) if ascii_only else np.flatnonzero((text - np.uint8(33)) > 93)
-    kinds = text[seams]
-    hidden = np.zeros(0, np.int64)
-    unlike: Bools | bool = False
+    if shape.even:
+        return _evenly(data, text, shape)
+    hidden, unlike = _NONE, None
     if shape.quotes:
-        seams, kinds, hidden, unlike = _unquoted(text, seams, kinds, shape)
+        seams, kinds, hidden, unlike = _unquoted(text, shape)
+    else:
+        seams = found(text, lambda part: (part - np.uint8(33)) > 93)
+        kinds = text[seams]
     newlines = np.flatnonzero(kinds == NEWLINE)
     line_ends = seams[newlines]
     spaces = np.diff(newlines, prepend=-1) - 1
@@ -120,22 +131,53 @@ def index(data: bytes, shape: Shape) -> Piece:
         fits = spaces == shape.fields - 1
         if len(empty):
             fits[np.searchsorted(newlines, empty)] = False
-    if isinstance(unlike, np.ndarray):
+    if unlike is not None:
         fits &= ~unlike
     strange = np.flatnonzero((kinds != SPACE) & (kinds != NEWLINE))
     if len(strange):
         fits[np.searchsorted(newlines, strange)] = False
-    return Piece(data, line_ends, seams, newlines, fits, hidden)
+    return Piece(data, line_ends, fits, seams, newlines, hidden)
 
 
-def _unquoted(text: Bytes, seams: Ints, kinds: Bytes, shape: Shape) -> tuple[Ints, Bytes, Ints, Bools]:
-    """The seams without the spaces in quoted strings, those spaces, and which lines have another number of quotes."""
-    places = np.flatnonzero(text == QUOTE)
+def found(text: Bytes, is_one: Callable[[Bytes], Bools]) -> Ints:
+    """The places of the bytes for which `is_one` holds."""
+    begins = range(0, max(1, len(text)), _CACHED)
+    return np.concatenate([np.flatnonzero(is_one(text[begin : begin + _CACHED])) + begin for begin in begins])
+
+
+def _evenly(data: bytes, text: Bytes, shape: Shape) -> Piece:
+    """The lines of a piece whose fields need not be found: zeros fill a number up instead of spaces."""
+    strange = found(text, lambda part: (part - np.uint8(SPACE)) > 94)
+    ends = text[strange] == NEWLINE
+    line_ends = strange[ends]
+    fits = np.diff(line_ends, prepend=-1) > 1
+    if len(line_ends) < len(strange):
+        fits[np.searchsorted(line_ends, strange[~ends])] = False
+    if shape.number is None:
+        return Piece(data, line_ends, fits)
+    place, width = shape.number
+    first = np.concatenate((np.zeros(1, np.int64), line_ends[:-1] + 1)) + place
+    fits &= first + width <= line_ends
+    first = first[fits]
+    filled = text.copy()
+    for at in range(width - 1):
+        first = first[text[first + at] == SPACE]
+        filled[first + at] = ZERO
+    return Piece(filled.data, line_ends, fits)
+
+
+def _unquoted(text: Bytes, shape: Shape) -> tuple[Ints, Bytes, Ints, Bools]:
+    """The seams but for the spaces in quoted strings, those spaces, and which lines have another number of quotes."""
+    marks = found(text, lambda part: ((part - np.uint8(33)) > 93) | (part == QUOTE))
+    kinds = text[marks]
+    is_quote = kinds == QUOTE
+    passed = np.cumsum(is_quote)[~is_quote]
+    seams, kinds = marks[~is_quote], kinds[~is_quote]
     ends = np.flatnonzero(kinds == NEWLINE)
-    upto = np.searchsorted(places, seams[ends])
+    upto = passed[ends]
     unlike = np.diff(upto, prepend=0) != shape.quotes
     before = np.concatenate((np.zeros(1, upto.dtype), upto[:-1]))[: len(upto)]
-    passed = np.searchsorted(places, seams) - np.repeat(before, np.diff(ends, prepend=-1))
+    passed = passed - np.repeat(before, np.diff(ends, prepend=-1))
     is_hidden = (kinds == SPACE) & (passed & 1 == 1)
     for number in shape.spaced:
         is_hidden &= passed != 2 * number + 1

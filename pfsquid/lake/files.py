@@ -117,12 +117,19 @@ def _by_day(spec: TableSpec, rows: pa.Table) -> Iterator[tuple[date | None, pa.T
     if spec.by_day is None:
         yield None, rows
         return
+    span = pc.min_max(rows[spec.by_day])
+    first, last = (pc.floor_temporal(span[name], unit="day") for name in ("min", "max"))
+    if first == last:  # as nearly always; to ask each row for its day takes a tenth of all
+        yield _date(first.as_py()), rows
+        return
     days = pc.floor_temporal(rows[spec.by_day], unit="day")
     distinct = pc.unique(days).sort()
     for day in distinct:
-        part = rows if len(distinct) == 1 else _decoded(rows.filter(pc.equal(days, day)))
-        value = day.as_py()
-        yield value.date() if isinstance(value, datetime) else value, part
+        yield _date(day.as_py()), _decoded(rows.filter(pc.equal(days, day)))
+
+
+def _date(value: date | datetime) -> date:
+    return value.date() if isinstance(value, datetime) else value
 
 
 def _decoded(rows: pa.Table) -> pa.Table:

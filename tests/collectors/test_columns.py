@@ -129,6 +129,17 @@ def test_a_duration_of_the_age_of_the_world_is_rejected() -> None:
     assert len(rejected) == 1
 
 
+@pytest.mark.parametrize(
+    "elapsed", ["     0", "   307", "123456", "1234567", "    -1", "     -", "", "  3 07", "       5", "0x0010"]
+)
+def test_a_number_filled_up_with_spaces_is_read_alike_on_both_paths(elapsed: str) -> None:
+    log = LINE.replace(b"   307", elapsed.encode(), 1) + b"\n" + LINE + b"\n"
+    taken, rejected = read("squid", log)
+    slowly, refused = read("squid", log, slowly=True)
+    assert sorted(map(repr, taken)) == sorted(map(repr, slowly))
+    assert rejected == refused
+
+
 @pytest.mark.parametrize("log", [b"", b"\n", b"not a line\n", LINE + b"\n", LINE.replace(b"/b", b"/\xc3\xa9") + b"\n"])
 def test_every_table_has_the_same_types_and_names(log: bytes) -> None:
     full, _ = PARSERS["squid"].read(LINE + b"\n", 0, "log", "fw")
