@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.graph.fixture import graph, graph_apart, graph_ca  # noqa: F401 - fixtures
 from tests.lab.fixture import lab  # noqa: F401 - a fixture
 from tests.running import Pfsquid
 
