@@ -1,7 +1,8 @@
 """The records in a JSON text, one after the other, each with the very text it stood in.
 
-Takes every shape that exports come in: a Graph page (`{"value": […]}`), a list, one record a line, several of these
-in a row. A text that is cut off or damaged yields what can be read first. Knows nothing of what a record means.
+Takes every shape that exports come in: a Graph page (`{"value": […]}`), a message of Event Hub (`{"records": […]}`), a
+list, one record a line, several of these in a row. A text that is cut off or damaged yields what can be read first. A
+comma before the end of an object or list, as documentation has it, is read over. Knows nothing of what a record means.
 """
 
 from __future__ import annotations
@@ -14,10 +15,17 @@ from typing import Any, NamedTuple
 _DECODER = json.JSONDecoder()
 _BLANK = re.compile(r"[\s,]*")
 _LINE = re.compile(r"[^\n]*\n?")
+_LISTS = ("value", "records", "results")
+_MARKS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]', re.DOTALL)
+_LAST_COMMA = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")|,(?=\s*[}\]])', re.DOTALL)
+_LONGEST = 1 << 24  # characters of a record in which commas are looked for
 
 
 class Record(NamedTuple):
-    """A record: where it begins (characters), its own text, and its value; value is None where the text is no JSON."""
+    """A record: where it begins (characters), its own text, and its value; value is None where the text is no JSON.
+
+    text: as it stood, but without commas that JSON does not have.
+    """
 
     offset: int
     text: str
@@ -58,23 +66,53 @@ def _page_or_record(text: str, begin: int) -> Generator[Record, None, int]:
             if at >= len(text) or text[at] != ":":
                 break
             at = _skip(text, at + 1)
-            if key == "value" and text[at : at + 1] == "[":
+            if key in _LISTS and text[at : at + 1] == "[":
                 at = yield from _elements(text, at)
                 return (yield from _rest_of_page(text, at))
             if key not in _PAGE_KEYS:
                 break
             _, at = _DECODER.raw_decode(text, at)
             at = _skip(text, at)
-        value, end = _DECODER.raw_decode(text, begin)
+        record, end = _record(text, begin)
     except (ValueError, RecursionError) as exc:
         return (yield from _bad_line(text, begin, str(exc)))
-    if isinstance(value.get("value"), list) and "id" not in value:
-        inner = re.compile(r'"value"\s*:\s*\[').search(text, begin, end)
-        if inner:
-            yield from _elements(text, inner.end() - 1)
-            return end
-    yield Record(begin, text[begin:end], value)
+    value = record.value
+    for key in _LISTS:
+        if isinstance(value.get(key), list) and "id" not in value:
+            inner = re.compile(rf'"{key}"\s*:\s*\[').search(text, begin, end)
+            if inner:
+                yield from _elements(text, inner.end() - 1)
+                return end
+    yield record
     return end
+
+
+def _record(text: str, begin: int) -> tuple[Record, int]:
+    """The object or other value that begins there, and the place after it. Raises ValueError, RecursionError."""
+    try:
+        value, end = _DECODER.raw_decode(text, begin)
+        return Record(begin, text[begin:end], value), end
+    except ValueError:
+        end = _end_of(text, begin)
+        better = _LAST_COMMA.sub(r"\1", text[begin:end])
+        if not end or len(better) == end - begin:
+            raise
+        return Record(begin, better, json.loads(better)), end
+
+
+def _end_of(text: str, begin: int) -> int:
+    """The place after the bracket that closes the one at `begin`; 0 where there is none."""
+    depth = 0
+    for mark in _MARKS.finditer(text, begin, begin + _LONGEST):
+        if mark.start() == begin and mark.group() not in "{[":
+            return 0
+        if mark.group() in "{[":
+            depth += 1
+        elif mark.group() in "}]":
+            depth -= 1
+            if depth <= 0:
+                return mark.end()
+    return 0
 
 
 _PAGE_KEYS = frozenset(
@@ -104,10 +142,10 @@ def _elements(text: str, begin: int) -> Generator[Record, None, int]:
     at = _skip(text, begin + 1)
     while at < len(text) and text[at] != "]":
         try:
-            value, end = _DECODER.raw_decode(text, at)
+            record, end = _record(text, at)
         except (ValueError, RecursionError) as exc:
             raise CutOffError(at, str(exc)) from exc
-        yield Record(at, text[at:end], value)
+        yield record
         at = _skip(text, end)
     if at >= len(text):
         raise CutOffError(at, "the list is not closed")

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from collectors.entra.signins import FileError, collect
+from collectors.batch import Batch
+from collectors.entra.exports import collect
+from collectors.entra.streamed import FileError
 
 SIGNIN: dict[str, Any] = {
     "id": "a1",
@@ -51,17 +53,23 @@ def page(*records: dict[str, Any], **json_options: Any) -> str:
 
 
 class Read:
-    """What became of a file: its rows in order, its rejects as (reason, raw), the error that ended it or None."""
+    """What became of a file: its rows in order, its rejects as (reason, raw), the error that ended it or None, and what
+    was recognised in it."""
 
-    def __init__(self, folder: Path, content: str | bytes) -> None:
-        path = folder / "signins.json"
+    def __init__(self, folder: Path, content: str | bytes, name: str = "signins.json") -> None:
+        path = folder / name
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         self.rows: list[dict[str, Any]] = []
         self.rejects: list[tuple[str, bytes]] = []
         self.error: FileError | None = None
         self.keys: set[str | None] = set()
+        self.shapes: list[str] = []
+        self.batches: list[Batch] = []
+        self.offsets: list[int] = []
         try:
-            for batch in collect(path):
+            for batch in collect(path, self.shapes.append):
+                self.batches.append(batch)
+                self.offsets += [reject.offset for reject in batch.rejects]
                 self.rows += batch.rows.to_pylist()
                 self.rejects += [(reject.reason, reject.raw) for reject in batch.rejects]
                 self.keys.add(batch.key)

@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
-from collectors.entra import signins
-from collectors.entra.signins import SIGNINS_SCHEMA, FileError, row_of, timestamp
+from collectors.entra import exports
+from collectors.entra.signins import SIGNINS_SCHEMA, row_of
+from collectors.entra.streamed import FileError
+from collectors.entra.values import timestamp
 from tests.collectors.graph_records import Read, page, signin
 
+APP = {"servicePrincipalId": "sp", "userId": None}
 TWO = (signin("a1"), signin("a2", userDisplayName="Renée"))
 
 
@@ -106,7 +109,8 @@ def test_every_text_may_be_absent(absent: Any) -> None:
 
 @pytest.mark.parametrize(
     ("text", "micros"),
-    [("30Z", 0), ("30.Z", 0), ("30.1Z", 100_000), ("30.12Z", 120_000), ("30.1234Z", 123_400), ("30.123456Z", 123_456),
+    [("30.535404056Z", 535_404),
+     ("30Z", 0), ("30.Z", 0), ("30.1Z", 100_000), ("30.12Z", 120_000), ("30.1234Z", 123_400), ("30.123456Z", 123_456),
      ("30.9999999Z", 999_999), ("30.1234567+00:00", 123_456), ("30", 0), ("30z", 0)],
 )  # fmt: skip
 def test_a_stamp_has_up_to_seven_digits_of_fraction(text: str, micros: int) -> None:
@@ -121,7 +125,23 @@ def test_a_stamp_with_an_offset_is_kept_in_utc(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [None, "", 5, "yesterday", "11/20/2026 8:15:30 AM", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00"]
+    "text",
+    ["11/20/2026 8:15:30 AM", "11/20/2026 08:15:30", "11/20/2026, 8:15:30.000 AM", "11/20/2026 9:15:30 AM +01:00",
+     "/Date(1795162530000)/"],
+)  # fmt: skip
+def test_a_stamp_of_event_hub_or_powershell_is_read_month_first(text: str) -> None:
+    assert timestamp(text) == datetime(2026, 11, 20, 8, 15, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "text", ["13/13/2026 8:15:30 AM", "11/20/2026 13:15:30 PM", "11/20/2026 0:15:30 AM", "/Date(99999999999999)/"]
+)
+def test_a_stamp_that_no_clock_shows_is_none(text: str) -> None:
+    assert timestamp(text) is None
+
+
+@pytest.mark.parametrize(
+    "value", [None, "", 5, "yesterday", "20/11/2026 8:15:30 AM", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00"]
 )
 def test_a_sign_in_without_a_readable_stamp_is_a_reject(value: Any) -> None:
     assert row_of(signin(createdDateTime=value), "{}") == "a sign-in without a readable createdDateTime"
@@ -149,9 +169,16 @@ def test_an_error_code_may_be_text_but_is_never_guessed(value: Any, number: int 
         ({"signInEventTypes": ["managedIdentity"]}, "managed_identity"),
         ({"signInEventTypes": ["unknownFutureValue"], "isInteractive": False}, "non_interactive"),
         ({"signInEventTypes": "interactiveUser", "isInteractive": None}, None),
+        ({"signInEventTypes": '["nonInteractiveUser"]'}, "non_interactive"),
         ({"servicePrincipalId": "sp", "userId": ""}, "service_principal"),
+        ({**APP, "managedServiceIdentity": {"msiType": "none"}}, "service_principal"),
+        ({**APP, "managedServiceIdentity": {"msiType": "userAssigned"}}, "managed_identity"),
+        ({"category": "NonInteractiveUserSignInLogs"}, "non_interactive"),
+        ({"category": "AADManagedIdentitySignInLogs"}, "managed_identity"),
+        ({"category": "SignInLogs", "signInEventTypes": ["nonInteractiveUser"]}, "non_interactive"),
+        ({"category": 5}, "interactive"),
     ],
-)
+)  # fmt: skip
 def test_the_stream_is_the_kind_of_sign_in(changed: dict[str, Any], stream: str | None) -> None:
     assert row(**changed)["stream"] == stream
 
@@ -171,10 +198,63 @@ def test_values_are_kept_as_they_came(key: str, column: str, value: str) -> None
     assert row(**{key: value})[column] == value
 
 
-def test_multi_factor_is_known_only_where_it_is_said() -> None:
-    assert row(authenticationRequirement="multiFactorAuthentication")["mfa"] is True
-    assert row(authenticationRequirement="singleFactorAuthentication")["mfa"] is False
-    assert row()["mfa"] is None
+@pytest.mark.parametrize(
+    ("changed", "mfa"),
+    [
+        ({"authenticationRequirement": "multiFactorAuthentication"}, True),
+        ({"authenticationRequirement": "MultifactorAuthentication"}, True),
+        ({"authenticationRequirement": "singleFactorAuthentication"}, False),
+        ({"authenticationRequirement": "singleFactorAuthentication", "mfaDetail": {"authMethod": "SMS"}}, False),
+        ({"authenticationRequirement": "unknownFutureValue"}, None),
+        ({"authenticationRequirement": ""}, None),
+        ({}, None),
+        ({"status": {"additionalDetails": "MFA requirement satisfied by claim in the token"}}, True),
+        ({"status": {"additionalDetails": "MFA required in Azure AD"}}, True),
+        ({"status": {"additionalDetails": "MFA requirement skipped due to registered device"}}, None),
+        ({"status": {"additionalDetails": 7}}, None),
+        ({"mfaDetail": {"authMethod": "Phone call", "authDetail": None}}, True),
+        ({"mfaDetail": {"authMethod": "", "authDetail": None}}, None),
+        ({"mfaDetail": {}}, None),
+        ({"authenticationDetails": [{"authenticationStepRequirement": "Primary authentication"}]}, None),
+        ({"authenticationDetails": [None, {"authenticationStepRequirement": "MFA"}]}, True),
+        ({"authenticationDetails": '[{"authenticationStepRequirement": "Multifactor authentication"}]'}, True),
+    ],
+)  # fmt: skip
+def test_multi_factor_is_known_only_where_it_is_said(changed: dict[str, Any], mfa: bool | None) -> None:
+    assert row(**changed)["mfa"] is mfa
+
+
+@pytest.mark.parametrize(
+    ("changed", "tenant"),
+    [
+        ({}, None),
+        ({"tenantId": "t"}, "t"),
+        ({"homeTenantId": "t", "resourceTenantId": "T"}, "t"),
+        ({"resourceTenantId": "t"}, "t"),
+        ({"resourceTenantId": "t", "crossTenantAccessType": "b2bCollaboration"}, None),
+        ({"homeTenantId": "t", "resourceTenantId": "u"}, None),
+        ({"homeTenantId": "00000000-0000-0000-0000-000000000000", "resourceTenantId": "t"}, "t"),
+        ({"homeTenantId": "", "resourceTenantId": None}, None),
+    ],
+)
+def test_the_tenant_is_told_only_where_there_is_but_one(changed: dict[str, Any], tenant: str | None) -> None:
+    assert row(**changed)["tenant"] == tenant
+
+
+def test_what_was_asked_of_graph_is_known_better_than_by_the_record() -> None:
+    found = row_of(signin(tenantId="x", signInEventTypes=["interactiveUser"]), "{}", "contoso", "managed_identity")
+    assert isinstance(found, dict)
+    assert (found["tenant"], found["stream"]) == ("contoso", "managed_identity")
+
+
+def test_objects_that_were_packed_into_texts_are_read() -> None:
+    packed = {key: json.dumps(signin()[key]) for key in ("status", "deviceDetail", "location")}
+    assert row(**packed) == row()
+
+
+def test_truths_may_be_written_as_texts() -> None:
+    found = row(isInteractive="False", deviceDetail={"isManaged": "true", "isCompliant": "perhaps"})
+    assert (found["is_interactive"], found["is_managed"], found["is_compliant"]) == (False, True, None)
 
 
 def test_the_later_state_of_the_same_sign_in_wins(tmp_path: Path) -> None:
@@ -184,7 +264,7 @@ def test_the_later_state_of_the_same_sign_in_wins(tmp_path: Path) -> None:
 
 
 def test_a_long_file_comes_in_batches_in_its_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signins, "BATCH_RECORDS", 2)
+    monkeypatch.setattr(exports, "BATCH_RECORDS", 2)
     read = Read(tmp_path, "\n".join(json.dumps(signin(each)) for each in ("a", "b", "c", "a", "d")))
     assert read.ids == ["a", "b", "c", "a", "d"]
 
@@ -241,7 +321,6 @@ def test_a_gzip_cut_in_half_keeps_what_was_readable_and_says_so(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (json.dumps({"value": [{"id": "x", "activityDateTime": "2026-01-09T21:20:02Z"}]}), "directory audits"),
         (json.dumps({"error": {"code": "Authentication_Failed", "message": "no"}}), "an error message of Graph"),
         (json.dumps([{"name": "x"}]), "no sign-ins of Microsoft Graph"),
         ("[1, 2]", "no JSON of sign-ins"),
@@ -253,7 +332,6 @@ def test_a_gzip_cut_in_half_keeps_what_was_readable_and_says_so(tmp_path: Path) 
         ('{"value": [], "x": ' + "[" * 100_000, "no JSON of sign-ins"),
     ],
     ids=[
-        "audits",
         "error",
         "other JSON",
         "numbers",
@@ -273,7 +351,14 @@ def test_what_holds_no_sign_ins_is_refused(tmp_path: Path, text: str, says: str)
     assert says in str(read.error)
 
 
-@pytest.mark.parametrize("text", ["", " \n", "[]", '{"value": []}'])
+def test_commas_that_json_does_not_have_are_left_out(tmp_path: Path) -> None:
+    odd = json.dumps(signin("a1", userDisplayName="a,}"))[:-1] + ',\n "riskEventTypes": [ ], "x": [1, ],\n}'
+    read = Read(tmp_path, '{"value": [' + odd + ",]}")
+    assert (read.ids, read.error, read.rejects) == (["a1"], None, [])
+    assert json.loads(read.rows[0]["raw"]) == signin("a1", userDisplayName="a,}", riskEventTypes=[], x=[1])
+
+
+@pytest.mark.parametrize("text", ["", " \n", "[]", '{"value": []}', '{"records": []}', "\ufeff"])
 def test_a_file_without_records_is_empty_and_no_error(tmp_path: Path, text: str) -> None:
     read = Read(tmp_path, text)
     assert (read.rows, read.rejects, read.error) == ([], [], None)
@@ -282,5 +367,5 @@ def test_a_file_without_records_is_empty_and_no_error(tmp_path: Path, text: str)
 def test_a_directory_and_a_missing_file_are_named(tmp_path: Path) -> None:
     for path, says in ((tmp_path, "is a directory"), (tmp_path / "none.json", "there is no file")):
         with pytest.raises(FileError, match=says) as caught:
-            list(signins.collect(path))
+            list(exports.collect(path))
         assert caught.value.wrong_use
