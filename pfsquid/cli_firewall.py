@@ -43,7 +43,8 @@ def configure(
     from pfsquid.firewall.plan import Plan
 
     screen = views.standard_screen(dict(os.environ))
-    site = site_of(config)
+    settings, folder = _loaded(config)
+    site = _site_in(settings, folder)
     try:
         given = Plan.from_json(plan_file.read_text("utf-8")) if plan_file else None
     except (OSError, ValueError) as exc:
@@ -69,12 +70,13 @@ def configure(
         def say(text: str) -> None:
             views.say(screen, text)
 
+        prove = cli_prove.prover(settings, folder, say)
         for node in nodes:
             if not given and node.prepared.plan.changes and cli_prove.grown_in_place(node, say):
-                cli_prove.prover(config, say)(node)
+                prove(node)
                 say(f"{node.pfsense.name}: done; the former keys are still in the keytab")
             elif given or node.prepared.plan.changes:
-                checkpoint = doing.configure(node, given, say, cli_prove.prover(config, say))
+                checkpoint = doing.configure(node, given, say, prove)
                 doing.tidy(node, (given or node.prepared.plan).keytab_path)
                 views.say(screen, f"{node.pfsense.name}: done and proved; to go back: pfsquid rollback {checkpoint.id}")
 
@@ -159,11 +161,12 @@ def agreed(screen: views.Screen, question: str) -> bool:
 
 def site_of(config: Path | None) -> Site:
     """What the configuration says of firewalls, for commands that go to them. Raises WrongUse."""
-    """What the configuration says of firewalls. Raises WrongUse."""
+    return _site_in(*_loaded(config))
+
+
+def _loaded(config: Path | None) -> tuple[Config, Path]:
+    """The configuration with a section kerberos, and where its relative paths begin. Raises WrongUse."""
     from pfsquid.config import find, load
-    from pfsquid.firewall.checkpoint import state_folder
-    from pfsquid.firewall.configure import Site
-    from pfsquid.resources import templates
 
     path = find(config, os.environ)
     settings = load(path)
@@ -173,12 +176,21 @@ def site_of(config: Path | None) -> Site:
             "pfsquid init --host FIREWALL",
             "configs/example.yaml has every key",
         )
+    return settings, path.absolute().parent
+
+
+def _site_in(settings: Config, folder: Path) -> Site:
+    from pfsquid.firewall.checkpoint import state_folder
+    from pfsquid.firewall.configure import Site
+    from pfsquid.resources import templates
+
+    assert settings.kerberos is not None
     return Site(
         settings.firewalls,
         settings.kerberos,
         _with_apps(settings),
         settings.dns,
-        path.absolute().parent,
+        folder,
         templates(),
         state_folder(os.environ),
     )

@@ -38,11 +38,7 @@ def compact_lake(
     """Merge small files into large sorted ones, a day at a time, and count the rollup usage anew where rows changed."""
     from pfsquid.lake.care import compact, plan_compact
 
-    opened, settings = _opened(lake, config)
-    screen = views.standard_screen(dict(os.environ))
-    now = datetime.now(UTC)
-    report = plan_compact(opened, settings, now) if plan else compact(opened, settings, now, _progress(screen))
-    _show(screen, report, Format.JSON if json else format)
+    _cared(plan_compact if plan else None, compact, lake, config, Format.JSON if json else format)
 
 
 @lake.command("expire")
@@ -57,11 +53,22 @@ def expire_lake(
     """Delete days past their retention, earlier states of the tables, and files that nothing names any more."""
     from pfsquid.lake.care import clear, plan_clear
 
-    opened, settings = _opened(lake, config)
+    _cared(plan_clear if plan else None, clear, lake, config, Format.JSON if json else format)
+
+
+def _cared(
+    plan: Callable[[Lake, CareSettings, datetime], Report] | None,
+    work: Callable[[Lake, CareSettings, datetime, Callable[[Deed], None]], Report],
+    folder: Path | None,
+    config: Path | None,
+    format: Format,
+) -> None:
+    """Show what `plan` says, or do the work and show what it did."""
+    lake, settings = _opened(folder, config)
     screen = views.standard_screen(dict(os.environ))
     now = datetime.now(UTC)
-    report = plan_clear(opened, settings, now) if plan else clear(opened, settings, now, _progress(screen))
-    _show(screen, report, Format.JSON if json else format)
+    report = plan(lake, settings, now) if plan else work(lake, settings, now, _progress(screen))
+    _show(screen, report, format)
 
 
 def _opened(folder: Path | None, config: Path | None) -> tuple[Lake, CareSettings]:

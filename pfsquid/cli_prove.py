@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pfsquid.config import Config
     from pfsquid.firewall.configure import Node, Refusal
     from pfsquid.kerberos.check import Result
 
@@ -16,19 +17,19 @@ if TYPE_CHECKING:
 PUT_BACK = ("keytab-principal", "helper-program", "ticket", "helper", "squid", "request")
 
 
-def prover(config: Path | None, say: Callable[[str], None]) -> Callable[[Node], Refusal | None]:
-    """A function that verifies a firewall over its open connection, says what it found, and what must go back."""
+def prover(settings: Config, folder: Path, say: Callable[[str], None]) -> Callable[[Node], Refusal | None]:
+    """A function that verifies a firewall over its open connection, says what it found, and what must go back.
+
+    folder: where relative paths of the configuration begin.
+    """
 
     def prove(node: Node) -> Refusal | None:
-        from pfsquid.config import find, load
         from pfsquid.kerberos.chain import QUICK
         from pfsquid.kerberos.check import Status
         from pfsquid.kerberos.verify import Verification
 
-        path = find(config, os.environ)
-        folder = path.absolute().parent if path else Path.cwd()
         name = node.pfsense.name
-        verification = Verification(load(path), folder, lambda _: nullcontext(node.pfsense), dict(os.environ))
+        verification = Verification(settings, folder, lambda _: nullcontext(node.pfsense), dict(os.environ))
         results = list(verification.firewall(name, checks=QUICK))
         refusal = _refusal(results)
         for result in results:

@@ -67,6 +67,8 @@ def small_steps() -> None:
 
 
 def arrange(fault: str) -> None:
+    if fault == "none":
+        return
     small_steps()
     if fault == "before-the-rows-commit":
         around(SqlCatalog, "commit_table", on("proxy", at_call(2)), None)
@@ -88,6 +90,11 @@ def arrange(fault: str) -> None:
         raise SystemExit(f"there is no fault {fault}")
 
 
+def faulty(fault: str, words: list[str]) -> None:
+    """pfsquid with this fault. To be called in a process of its own."""
+    arrange(fault)
+    pfsquid.cli.main(words)
+
+
 if __name__ == "__main__":
-    arrange(sys.argv[1])
-    pfsquid.cli.main(sys.argv[2:])
+    faulty(sys.argv[1], sys.argv[2:])

@@ -1,7 +1,8 @@
 """Run pfsquid as a process of its own, in an environment that holds nothing of the developer's.
 
-`Pfsquid(...)` forks from a server that has the imports done: real file descriptors and exit statuses in a third of a
-second. `Pfsquid.process` starts `python -m pfsquid` from nothing, for signals, pipes, devices and other users.
+`Pfsquid(...)` and `Pfsquid.forked` fork from a server that has the imports done: real file descriptors, signals and
+exit statuses in a third of a second. `Pfsquid.process` starts `python -m pfsquid` from nothing, for pipes, devices and
+other users.
 """
 
 from __future__ import annotations
@@ -9,10 +10,14 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import pfsquid.cli
@@ -24,7 +29,10 @@ PATIENCE = 60  # seconds after which a process hangs
 
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(
-    ["pytest", "rich.table", "pfsquid.discovery.answer", "pfsquid.lake.collect", "tests.running"]
+    [
+        *("pytest", "rich.table", "pfsquid.discovery.answer", "pfsquid.lake.collect", "pfsquid.lake.care"),
+        *("pfsquid.service", "pfsquid.streams", "pfsquid.metrics", "tests.running"),
+    ]
 )
 
 
@@ -43,6 +51,66 @@ class Run:
         return rows
 
 
+class Forked:
+    """A process of its own that runs `main`, with the words of a Popen of text. It ends with the context, by SIGKILL.
+
+    main: a function of a module, called in `folder` with `given` and an environment.
+    """
+
+    def __init__(self, folder: Path, environment: dict[str, str], main: Callable[..., object], *given: object) -> None:
+        number = len(list(folder.glob(".out*")))
+        self._out, self._err = folder / f".out{number}", folder / f".err{number}"
+        self._out.touch()
+        child = (str(self._out), str(self._err), str(folder), environment, main, *given)
+        self._process: ForkServerProcess = _SERVER.Process(target=_child, args=child)
+        self._process.start()
+
+    @property
+    def returncode(self) -> int | None:
+        """Negative where a signal ended it; None as long as it runs."""
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        """As `returncode`."""
+        return self.returncode
+
+    def wait(self, timeout: float = PATIENCE) -> int:
+        """Until its end."""
+        self._process.join(timeout)
+        if self.returncode is None:
+            raise subprocess.TimeoutExpired(self._process.name, timeout)
+        return self.returncode
+
+    def communicate(self, timeout: float = PATIENCE) -> tuple[str, str]:
+        """What it said, once it has ended."""
+        self.wait(timeout)
+        return self._out.read_text("utf-8"), self._err.read_text("utf-8")
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """To it alone."""
+        assert self._process.pid
+        os.kill(self._process.pid, number)
+
+    def terminate(self) -> None:
+        """SIGTERM."""
+        self._process.terminate()
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._process.kill()
+
+    def __enter__(self) -> Forked:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.returncode is None:
+            self.kill()
+            self.wait()
+        self._process.close()
+
+
 @dataclass(frozen=True)
 class Pfsquid:
     """The program with a home and a working directory of its own: without --lake, the lake is below that home."""
@@ -54,15 +122,14 @@ class Pfsquid:
         return self.folder / "home/.local/share/pfsquid/lake"
 
     def __call__(self, *words: str | Path, **environment: str) -> Run:
-        out, err = self.folder / ".out", self.folder / ".err"
-        settings = (str(self.folder), {**self.environment(), **environment})
-        process = _SERVER.Process(target=_child, args=(list(map(str, words)), str(out), str(err), *settings))
-        process.start()
-        process.join(PATIENCE)
-        assert process.exitcode is not None, f"hangs: pfsquid {words}"
-        run = Run(process.exitcode, out.read_text("utf-8"), err.read_text("utf-8"))
-        process.close()
-        return run
+        with self.forked(*words, **environment) as process:
+            out, err = process.communicate()
+            return Run(process.returncode, out, err)
+
+    def forked(self, *words: str | Path, **environment: str) -> Forked:
+        """Start it."""
+        whole = {**self.environment(), **environment}
+        return Forked(self.folder, whole, pfsquid.cli.main, list(map(str, words)))
 
     def count(self, table: str) -> int:
         """Rows of a table in the lake."""
@@ -91,7 +158,9 @@ class Pfsquid:
         }
 
 
-def _child(words: list[str], out: str, err: str, folder: str, environment: dict[str, str]) -> None:
+def _child(
+    out: str, err: str, folder: str, environment: dict[str, str], main: Callable[..., object], *given: object
+) -> None:
     for path, number in ((out, 1), (err, 2)):
         opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(opened, number)
@@ -99,4 +168,4 @@ def _child(words: list[str], out: str, err: str, folder: str, environment: dict[
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
-    pfsquid.cli.main(words)
+    main(*given)

@@ -141,6 +141,23 @@ def test_json_of_something_else_is_refused(pfsquid: Pfsquid, tmp_path: Path) -> 
     assert (run.status, "its records are no sign-ins of Microsoft Graph" in run.err) == (2, True)
 
 
+def test_what_was_recognised_is_said(pfsquid: Pfsquid) -> None:
+    run = pfsquid("collect", "entra", "--from", SIGN_INS)
+    assert (run.status, "signins.json: sign-ins as Microsoft Graph gives them" in run.err + run.out) == (0, True)
+
+
+def test_the_unified_audit_log_is_refused_by_its_name(pfsquid: Pfsquid, tmp_path: Path) -> None:
+    other = b"CreationDate,UserIds,Operations,AuditData\r\n2026-11-20,a,UserLoggedIn,{}\r\n"
+    run = pfsquid("collect", "entra", "--from", written(tmp_path, other, "audit.csv"))
+    assert (run.status, "Microsoft 365's unified audit log, not a log of Entra ID" in run.err) == (2, True)
+
+
+def test_a_csv_cut_in_half_keeps_the_rows_before(pfsquid: Pfsquid, tmp_path: Path) -> None:
+    whole = b"Date (UTC),Request ID,User,Application\n2026-11-20T08:15:30Z,a1,x,y\n2026-11-20T08:15:31Z,a2"
+    run = pfsquid("collect", "entra", "--json", "--from", written(tmp_path, whole, "half.csv"))
+    assert (run.status, run.rows[0]["rows"], "half.csv is cut off or damaged" in run.err) == (1, 1, True)
+
+
 def test_a_log_given_as_sign_ins_is_refused(pfsquid: Pfsquid) -> None:
     run = pfsquid("collect", "entra", "--from", ACCESS_LOG)
     assert (run.status, "is no JSON of sign-ins" in run.err) == (2, True)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import ACCESS_LOG, RECORDED, SIGN_INS, Pfsquid, Run
+from tests.faults import faulty
+from tests.running import ACCESS_LOG, RECORDED, SIGN_INS, Forked, Pfsquid
 
 LINES = ACCESS_LOG.read_bytes().splitlines(keepends=True)
 BAD = b"1794816508.281 1433 10.77.0.50 TCP_TUNNEL/200\n"
@@ -53,12 +54,16 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str
 Small = tuple[Path, list[dict[str, object]]]
 
 
+def started(pfsquid: Pfsquid, fault: str, log: Path) -> Forked:
+    """Start `collect squid` with a fault of tests/faults.py in it."""
+    words = ["collect", "squid", "--lake", "lake", "--from", str(log)]
+    return Forked(pfsquid.folder, pfsquid.environment(), faulty, fault, words)
+
+
 def driven(pfsquid: Pfsquid, fault: str, log: Path) -> int:
-    """Run `collect squid` with a fault of tests/faults.py in it; its exit status."""
-    command = [sys.executable, "-m", "tests.faults", fault, "collect", "squid", "--lake", "lake", "--from", str(log)]
-    return subprocess.run(
-        command, cwd=pfsquid.folder, env=pfsquid.environment(), capture_output=True, check=False, timeout=60
-    ).returncode
+    """Run it to its end; its exit status."""
+    with started(pfsquid, fault, log) as process:
+        return process.wait()
 
 
 def test_a_second_run_adds_nothing(pfsquid: Pfsquid, tmp_path: Path) -> None:
@@ -107,17 +112,16 @@ def test_a_small_log_that_grows_after_a_kill_keeps_its_rejects_single(pfsquid: P
     assert [row["n"] for row in held(pfsquid, "lake")] == [2, 1]
 
 
-@pytest.mark.parametrize(("program", "repeats"), [("pfsquid", 90), ("tests.faults small-steps", 25)])
+@pytest.mark.parametrize(("fault", "repeats"), [("none", 60), ("small-steps", 20)])
 def test_a_process_killed_at_any_moment_leaves_nothing_double_or_lost(
-    pfsquid: Pfsquid, tmp_path: Path, program: str, repeats: int
+    pfsquid: Pfsquid, tmp_path: Path, fault: str, repeats: int
 ) -> None:
     log = log_of(tmp_path / "access.log", repeats)
     expected = undisturbed(pfsquid, log)
     moments = random.Random(20261124)
-    command = [sys.executable, "-m", *program.split(), "collect", "squid", "--lake", "lake", "--from", str(log)]
     for _ in range(7):
-        with subprocess.Popen(command, cwd=tmp_path, env=pfsquid.environment(), stdout=-3, stderr=-3) as process:
-            time.sleep(moments.uniform(0.4, 2.0))
+        with started(pfsquid, fault, log) as process:
+            time.sleep(moments.uniform(0.1, 0.9))
             process.kill()
     assert pfsquid("collect", "squid", "--lake", "lake", "--from", log).status == 0
     assert held(pfsquid, "lake") == expected
@@ -145,8 +149,8 @@ def test_a_second_collector_stops_and_says_why(pfsquid: Pfsquid, tmp_path: Path)
 
 def test_many_collectors_of_one_log_at_once_double_nothing(pfsquid: Pfsquid, small: Small) -> None:
     log, expected = small
-    started = [pfsquid.process("collect", "squid", "--lake", "lake", "--from", log) for _ in range(3)]
-    statuses = sorted(finish(process).status or 0 for process in started)
+    rivals = [pfsquid.forked("collect", "squid", "--lake", "lake", "--from", log) for _ in range(3)]
+    statuses = sorted(process.wait() for process in rivals)
     assert (statuses[0], set(statuses) <= {0, 1}, held(pfsquid, "lake")) == (0, True, expected)
 
 
@@ -154,18 +158,9 @@ def test_logs_and_sign_ins_are_collected_side_by_side_into_a_new_lake(pfsquid: P
     log = log_of(tmp_path / "access.log", 1)
     bad = tmp_path / "signins.json"
     bad.write_bytes(SIGN_INS.read_bytes().replace(b'"createdDateTime"', b'"created"', 3))
-    started = [
-        pfsquid.process("collect", "squid", "--from", log),
-        pfsquid.process("collect", "entra", "--from", bad),
-    ]
-    assert [finish(process).status for process in started] == [0, 0]
+    both = [pfsquid.forked("collect", "squid", "--from", log), pfsquid.forked("collect", "entra", "--from", bad)]
+    assert [process.wait() for process in both] == [0, 0]
     assert (pfsquid.count("proxy"), pfsquid.count("signins"), pfsquid.count("rejects")) == (len(LINES), 72, 4)
-
-
-def finish(process: subprocess.Popen[str]) -> Run:
-    with process:
-        out, err = process.communicate(timeout=60)
-        return Run(process.returncode, out, err)
 
 
 def test_a_last_line_without_its_end_is_completed_not_doubled(pfsquid: Pfsquid, tmp_path: Path) -> None:
@@ -202,7 +197,7 @@ def small_disk(folder: Path, kilobytes: int) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-@pytest.mark.parametrize("kilobytes", [24, 60, 180])
+@pytest.mark.parametrize("kilobytes", [24, 180])
 def test_a_full_disk_is_told_and_after_making_room_the_same_command_completes(
     pfsquid: Pfsquid, tmp_path: Path, kilobytes: int
 ) -> None:

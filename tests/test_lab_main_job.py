@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +16,7 @@ from pfsquid.resources import configs
 from tests.lab import signins
 from tests.lab.fixture import Lab
 from tests.lab.layout import COMPUTER_ACCOUNT, REPOSITORY
+from tests.running import Pfsquid
 
 pytestmark = pytest.mark.lab
 
@@ -46,18 +44,10 @@ class Seen:
 
 def pfsquid(*words: str) -> Any:
     """Run pfsquid with --json; its answer's rows."""
-    environment = {**os.environ, "PFSQUID_CONFIG": str(REPOSITORY / "configs" / "lab.yaml")}
-    done = subprocess.run(
-        [sys.executable, "-m", "pfsquid", *words, "--json"],
-        capture_output=True,
-        text=True,
-        env=environment,
-        cwd=REPOSITORY,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)["rows"]
+    with tempfile.TemporaryDirectory() as folder:
+        run = Pfsquid(Path(folder))(*words, "--json", PFSQUID_CONFIG=str(REPOSITORY / "configs" / "lab.yaml"))
+    assert run.status == 0, run.err
+    return run.rows
 
 
 @pytest.fixture(scope="module")

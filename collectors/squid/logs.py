@@ -1,7 +1,7 @@
 """A place where access logs are, seen round after round: which logs there are, oldest first, and which may be news.
 
 The contract that local files, standard input and firewalls keep; `places` and `remote` have the implementations. What
-an object remembers from round to round saves work and nothing else: a new one finds out again.
+an object remembers from round to round saves work and nothing else: a new one finds out again, or is told by `seen`.
 """
 
 from __future__ import annotations
@@ -83,6 +83,7 @@ class Logs(ABC):
     def __init__(self, name: str, origin: str | None = None) -> None:
         self.name, self.origin = name, origin
         self.places: dict[Hashable, Place] = {}
+        self.seen: Mapping[Hashable, Place] = {}  # `lasting` of an earlier object
         self._listed: Sequence[Log] = ()
 
     @abstractmethod
@@ -95,15 +96,25 @@ class Logs(ABC):
         there = {log.key for log in self._listed}
         self.places = {key: place for key, place in self.places.items() if key in there}
         for log in self._listed:
-            place = self.places.get(log.key)
+            place = self._place(log)
             if place is None or not place.settled(log, known):
                 yield log
+
+    def lasting(self) -> dict[Hashable, Place]:
+        """What is worth knowing of the logs listed last when everything begins anew: how far the packed ones were read,
+        which have to come whole to be known again, and which are damaged or no logs, as that was said."""
+        places = {log.key: place for log in self._listed if (place := self._place(log)) and place.state is not None}
+        packed = {log.key for log in self._listed if log.size is None}
+        return {key: place for key, place in places.items() if key in packed or not place.source}
+
+    def _place(self, log: Log) -> Place | None:
+        return self.places.get(log.key) or self.seen.get(log.key)
 
     def remaining(self, known: Mapping[str, Position]) -> int | None:
         """Bytes of the logs listed last that are not in the lake; None where that cannot be told. Looks nowhere."""
         missing = 0
         for log in self._listed:
-            place = self.places.get(log.key)
+            place = self._place(log)
             if place and place.settled(log, known):
                 continue
             if log.size is None:

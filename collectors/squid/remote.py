@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, cast
 
 from collectors.squid.follow import PRINT, Range, SourceError, digest
 from collectors.squid.logs import RACY_SECONDS, GoneError, Log, Logs, by_age, is_packed, is_turn_of, is_turned
-from collectors.squid.streams import unpacked
+from collectors.squid.streams import FromBeginning, unpacked
 
 BLOCK = 4 * 1024 * 1024
 # A question as a JSON object → the answer as one, and the raw bytes that come with it. Raises what it likes.
@@ -72,7 +72,7 @@ class RemoteLogs(Logs):
         return RemoteLog(self._firewall, self._path, path, live, known_size, (dev, ino), state, self._ask)
 
 
-class RemoteStream(io.RawIOBase):
+class RemoteStream(FromBeginning):
     """The bytes of a log on a firewall, up to where it ended when that was reached first.
 
     Each read says what must stand before its place; a log that was truncated or rewritten meanwhile ends there.
@@ -81,28 +81,8 @@ class RemoteStream(io.RawIOBase):
     def __init__(self, log: RemoteLog) -> None:
         super().__init__()
         self._log = log
-        self._at = 0
         self._end: int | None = None
         self._before: dict[int, tuple[int, int, str]] = {}  # a place → the range before it, and its digest
-
-    def readable(self) -> bool:
-        """Yes."""
-        return True
-
-    def seekable(self) -> bool:
-        """Yes."""
-        return True
-
-    def tell(self) -> int:
-        """The offset of the next byte."""
-        return self._at
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Go to an offset from the beginning."""
-        if whence != io.SEEK_SET:
-            raise io.UnsupportedOperation("from the beginning only")
-        self._at = offset
-        return offset
 
     def digests(self, ranges: Sequence[Range]) -> list[str]:
         """The digest of each range, '' where the log does not hold all of it; they are made on the firewall."""
@@ -112,13 +92,6 @@ class RemoteStream(io.RawIOBase):
             if one:
                 self._before[begin + length] = (begin, length, one)
         return found
-
-    def readinto(self, buffer: object) -> int:
-        """As `read1`, into a buffer."""
-        view = memoryview(cast(bytearray, buffer))
-        part = self.read1(len(view))
-        view[: len(part)] = part
-        return len(part)
 
     def read1(self, size: int) -> bytes:
         """Up to BLOCK bytes."""

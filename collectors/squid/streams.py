@@ -43,31 +43,11 @@ def unpacked(raw: BinaryIO) -> BinaryIO:
     return cast(BinaryIO, _Zstd(raw)) if magic == _ZSTD else raw
 
 
-class _Gzip(gzip.GzipFile):
-    """A gzip stream that closes what it reads from."""
+class FromBeginning(io.RawIOBase):
+    """Bytes that can be read from any offset, told from the beginning. A subclass has `read1`, and its own `_go`."""
 
-    def __init__(self, raw: BinaryIO) -> None:
-        super().__init__(fileobj=raw, mode="rb")
-        self._raw = raw
-
-    def close(self) -> None:
-        super().close()
-        self._raw.close()
-
-
-class _Zstd(io.RawIOBase):
-    """A zstd stream, of several frames if need be. Going back begins anew, as with gzip."""
-
-    def __init__(self, raw: BinaryIO) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._raw = raw
-        self._step = _STEP
-        self._begin()
-
-    def _begin(self) -> None:
-        self._raw.seek(0)
-        # Arrow closes the file that it is given, and this one is needed again.
-        self._stream = pa.CompressedInputStream(pa.PythonFile(_Lent(self._raw), mode="r"), "zstd")
         self._at = 0
 
     def readable(self) -> bool:
@@ -86,12 +66,7 @@ class _Zstd(io.RawIOBase):
         """Go to an offset from the beginning."""
         if whence != io.SEEK_SET:
             raise io.UnsupportedOperation("from the beginning only")
-        if offset < self._at:
-            self._begin()
-        while self._at < offset and self.read1(offset - self._at):
-            pass
-        self._at = offset  # beyond the end there is nothing, and it may be asked for
-        return offset
+        return self._go(offset)
 
     def readinto(self, buffer: object) -> int:
         """As `read1`, into a buffer."""
@@ -99,6 +74,50 @@ class _Zstd(io.RawIOBase):
         part = self.read1(len(view))
         view[: len(part)] = part
         return len(part)
+
+    def read1(self, size: int) -> bytes:
+        """Some bytes, at most `size`; none at the end."""
+        raise NotImplementedError
+
+    def _go(self, offset: int) -> int:
+        self._at = offset
+        return offset
+
+
+class _Gzip(gzip.GzipFile):
+    """A gzip stream that closes what it reads from."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        super().__init__(fileobj=raw, mode="rb")
+        self._raw = raw
+
+    def close(self) -> None:
+        super().close()
+        self._raw.close()
+
+
+class _Zstd(FromBeginning):
+    """A zstd stream, of several frames if need be. Going back begins anew, as with gzip."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        super().__init__()
+        self._raw = raw
+        self._step = _STEP
+        self._begin()
+
+    def _begin(self) -> None:
+        self._raw.seek(0)
+        # Arrow closes the file that it is given, and this one is needed again.
+        self._stream = pa.CompressedInputStream(pa.PythonFile(_Lent(self._raw), mode="r"), "zstd")
+        self._at = 0
+
+    def _go(self, offset: int) -> int:
+        if offset < self._at:
+            self._begin()
+        while self._at < offset and self.read1(offset - self._at):
+            pass
+        self._at = offset  # beyond the end there is nothing, and it may be asked for
+        return offset
 
     def read1(self, size: int) -> bytes:
         """Some bytes, at most `size`; Arrow drops what it has where a read meets the damage, so less is asked then."""
@@ -138,7 +157,7 @@ class _Lent:
         """Leave it open."""
 
 
-class Spooled(io.RawIOBase):
+class Spooled(FromBeginning):
     """A pipe as a stream that can go back: what was read is kept in a file without a name, until `onward`.
 
     owns: close the pipe with it.
@@ -148,42 +167,20 @@ class Spooled(io.RawIOBase):
         super().__init__()
         self._pipe, self._owns = pipe, owns
         self._spool = tempfile.TemporaryFile(prefix="pfsquid-")  # noqa: SIM115 - closed with this stream
-        self._kept = self._read = self._at = 0
+        self._kept = self._read = 0
         self._keeps = True
 
     def onward(self) -> None:
         """From now on nobody goes back to what was not read yet: keep no more of it."""
         self._keeps = False
 
-    def readable(self) -> bool:
-        """Yes."""
-        return True
-
-    def seekable(self) -> bool:
-        """Yes."""
-        return True
-
-    def tell(self) -> int:
-        """The offset of the next byte."""
-        return self._at
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Go to an offset from the beginning."""
-        if whence != io.SEEK_SET:
-            raise io.UnsupportedOperation("from the beginning only")
+    def _go(self, offset: int) -> int:
         if self._read > self._kept and offset != self._at:
             raise OSError("standard input cannot be read twice")
         self._at = min(offset, self._read)
         while self._at < offset and self.read1(min(_STEP, offset - self._at)):
             pass
         return self._at
-
-    def readinto(self, buffer: object) -> int:
-        """As `read1`, into a buffer."""
-        view = memoryview(cast(bytearray, buffer))
-        part = self.read1(len(view))
-        view[: len(part)] = part
-        return len(part)
 
     def read1(self, size: int) -> bytes:
         """Some bytes, at most `size`, as soon as there are any."""

@@ -217,7 +217,7 @@ class RemoteLife(Life):
 
 
 BOUNDED = settings(
-    max_examples=100,
+    max_examples=60,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

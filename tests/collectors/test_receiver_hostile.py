@@ -81,17 +81,17 @@ def test_one_that_sends_slowly_does_not_hold_up_the_others(receiver: Receiver, s
 def test_a_sender_that_has_sent_lines_may_be_silent(receiver: Receiver, spool: Path) -> None:
     with connect(receiver) as sender, connect(receiver):
         sender.sendall(GOOD)
-        until(lambda: receiver.stats().connections == 1)  # the one that sent none had its time
+        until(lambda: "sent no whole line in 0.5 s" in receiver.stats().problem)
+        until(lambda: receiver.stats().connections == 1)
         sender.sendall(GOOD)
         until(lambda: spooled(spool) == GOOD * 2)
-    assert "sent no whole line in 0.5 s" in receiver.stats().problem
 
 
-def test_a_thousand_connections_of_one_leave_room_for_another(receiver: Receiver, spool: Path) -> None:
+def test_hundreds_of_connections_of_one_leave_room_for_another(receiver: Receiver, spool: Path) -> None:
     with ExitStack() as stack:
-        for _ in range(1000):
+        for _ in range(300):
             stack.enter_context(connect(receiver))
-        until(lambda: receiver.stats().refused >= 970)
+        until(lambda: receiver.stats().refused >= 270)
         assert receiver.stats().connections <= 30
         with socket.create_connection(("127.0.0.1", receiver.port), source_address=("127.0.0.2", 0)) as other:
             other.sendall(GOOD)

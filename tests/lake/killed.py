@@ -1,8 +1,7 @@
-"""`python -m tests.lake.killed POINT LAKE`: the whole care of a lake, killed with SIGKILL at one point of it."""
+"""The whole care of a lake, killed with SIGKILL at one point of it. For processes of their own."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +52,9 @@ POINTS = {
 }
 
 
-if __name__ == "__main__":
-    lake = open_lake(Path(sys.argv[2]), make=False)
-    POINTS[sys.argv[1]]()
+def cared(point: str, folder: str) -> None:
+    """The care of the lake in a folder; point: '' for none."""
+    lake = open_lake(Path(folder), make=False)
+    if point:
+        POINTS[point]()
     care(lake, EAGER, LATER)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,11 +14,10 @@ from pfsquid.lake.catalog import Lake, open_lake
 from pfsquid.lake.ingest import positions
 from pfsquid.lake.usage import to_count
 from tests.lake.care_rows import EAGER, LATER, age, everything, files, many, on_disk
-from tests.lake.killed import POINTS
+from tests.lake.killed import POINTS, cared
 from tests.lake.rows import new_lake
 from tests.lake.test_expire import named
-
-ROOT = Path(__file__).parents[2]
+from tests.running import Forked
 
 
 def made(folder: Path) -> Lake:
@@ -45,9 +42,9 @@ def finished(lake: Lake) -> None:
 def test_killed_at_a_point_of_it(tmp_path: Path, point: str) -> None:
     lake = made(tmp_path)
     before, known = everything(lake), positions(lake, "proxy")
-    command = [sys.executable, "-m", "tests.lake.killed", point, str(lake.folder)]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
-    assert run.returncode == -signal.SIGKILL, run.stderr
+    with Forked(tmp_path, {}, cared, point, str(lake.folder)) as process:
+        said = process.communicate()
+        assert process.returncode == -signal.SIGKILL, said
     lake = open_lake(lake.folder, make=False)
     assert (everything(lake), positions(lake, "proxy")) == (before, known)
     finished(lake)
@@ -58,10 +55,9 @@ def test_killed_at_any_moment_of_it(tmp_path: Path) -> None:
     lake = made(tmp_path)
     before = everything(lake)
     moments = random.Random(20261124)
-    code = "from tests.lake.killed import *; care(open_lake(Path(sys.argv[1]), make=False), EAGER, LATER)"
     for _ in range(6):
-        with subprocess.Popen([sys.executable, "-c", code, str(lake.folder)], cwd=ROOT, stderr=-3) as process:
-            time.sleep(moments.uniform(1.2, 3.5))
+        with Forked(tmp_path, {}, cared, "", str(lake.folder)) as process:
+            time.sleep(moments.uniform(0.05, 1.0))
             process.kill()
         assert everything(lake) == before
     finished(lake)

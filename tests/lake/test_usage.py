@@ -92,7 +92,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck), phases=(Phase.reuse, Phase.generate))
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck), phases=(Phase.reuse, Phase.generate))
 @given(steps)
 def test_whatever_happens_the_rollup_is_exact_or_known_to_be_stale(deeds: list[tuple[str, Any]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -16,9 +16,9 @@ NTLM = b"NTLMSSP\0" + bytes.fromhex("01000000 07820008 0000000000000000 00000000
 _NTLMSSP_OID = bytes.fromhex("060a2b06010401823702020a")
 _SPNEGO_OID = bytes.fromhex("06062b0601050502")
 
-# One helper that answers each question after 3 s, and people who ask all the time.
+# One helper that answers each question after 1 s, and people who ask all the time.
 SLOW = """#!/bin/sh
-while read -r line; do sleep 3; echo "$line"; done | /usr/lib/squid/negotiate_kerberos_auth "$@"
+while read -r line; do sleep 1; echo "$line"; done | /usr/lib/squid/negotiate_kerberos_auth "$@"
 """
 HUNG = "#!/bin/sh\nexec sleep 3600\n"
 ASK = f"""echo '{PERSON_PASSWORD}' | kinit -c /run/lab-crowd rick.sanchez@{REALM} >/dev/null
@@ -121,7 +121,7 @@ DISABLED = gui(f"config_set_path('{GENERAL}/enable_squid', '');", squid=True, en
 FAULTS: dict[str, tuple[str, Fault]] = {
     "squid_down": ("Squid does not run", squid_down),
     "squid_disabled": ("Squid is disabled in the package", DISABLED),
-    "helper_slow": ("one helper, which takes three seconds for each answer", helper(SLOW, "1 startup=0 idle=1")),
+    "helper_slow": ("one helper, which takes a second for each answer", helper(SLOW, "1 startup=0 idle=1")),
     "helper_hung": ("one helper, which never answers", helper(HUNG, "1 startup=1 idle=1")),
     "ntlm_token": ("a browser sends NTLM", token(NTLM)),
     "ntlm_in_spnego": ("a browser sends NTLM inside SPNEGO", token(ntlm_in_spnego())),
