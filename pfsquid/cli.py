@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from pfsquid import __version__, cli_firewall, cli_keytab, cli_lake, cli_run, cli_verify, views
+from pfsquid import (
+    __version__,
+    cli_directory,
+    cli_entra,
+    cli_firewall,
+    cli_keytab,
+    cli_lake,
+    cli_run,
+    cli_verify,
+    views,
+)
 from pfsquid.cli_options import ConfigOption, DebugOption, FormatOption, JsonOption, LakeOption, debug_wanted
 from pfsquid.errors import ExitCode, PfsquidError, WrongUse
 from pfsquid.views import Format
@@ -60,6 +70,7 @@ app.add_typer(collect, name="collect")
 app.add_typer(cli_keytab.keytab, name="keytab")
 app.add_typer(cli_run.service, name="service")
 app.add_typer(cli_lake.lake, name="lake")
+app.add_typer(cli_entra.entra, name="entra")
 
 
 app.command()(cli_firewall.configure)
@@ -69,6 +80,7 @@ app.command()(cli_verify.verify_kerberos)
 app.command()(cli_verify.explain)
 app.command()(cli_run.run)
 app.command()(cli_run.status)
+collect.command("directory")(cli_directory.collect_directory)
 
 
 FromOption = Annotated[
@@ -119,16 +131,26 @@ def collect_squid(
 def collect_entra(
     from_: FromOption = None,
     files: FilesArgument = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until Ctrl-C, and show how far it is.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="All that is to be read now, as without --follow.")] = False,
     lake: LakeOption = None,
     config: ConfigOption = None,
     json: JsonOption = False,
     _: DebugOption = False,
 ) -> None:
-    """Read Entra ID sign-ins, as Microsoft Graph gives them in JSON, into the table signins."""
-    from pfsquid.lake.collect import collect_signins as run
+    """Read sign-ins, audits, users and service principals of the configured tenants of Entra ID from Microsoft Graph.
+
+    With files: the sign-ins and audits in them, as exported from the portal, Azure Monitor or Graph.
+    """
+    from pfsquid.lake.collect import collect_entra as run
 
     screen = _screen()
-    _reported(screen, json, run(_lake(lake, config, make=True), _files(from_, files), _progress(screen)))
+    paths = [*(from_ or []), *(files or [])]
+    if follow and (once or paths):
+        raise WrongUse("--follow goes with neither --once nor files", "pfsquid collect entra --follow")
+    if not paths:
+        cli_entra.collect_graph(screen, config, lake, json, follow)
+    _reported(screen, json, run(_lake(lake, config, make=True), paths, _progress(screen)))
 
 
 @app.command()
@@ -148,7 +170,7 @@ def query(
     json: JsonOption = False,
     _: DebugOption = False,
 ) -> None:
-    """Ask the lake: apps, people, app-people, app-signins, unknown-domains, or SQL of your own."""
+    """Ask the lake: apps, people, app-people, app-signins, unknown-domains, unmatched-people, or SQL of your own."""
     from pfsquid.discovery.answer import answer, answer_sql, list_questions
 
     if sql is not None and name:
@@ -211,13 +233,6 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _screen() -> views.Screen:
     return views.standard_screen(dict(os.environ))
-
-
-def _files(named: list[Path] | None, further: list[Path] | None) -> list[Path]:
-    files = [*(named or []), *(further or [])]
-    if not files:
-        raise WrongUse("which file? Name one with --from", "pfsquid collect squid --from /var/squid/logs/access.log")
-    return files
 
 
 def _settings(config: Path | None) -> Config:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
     from pfsquid.config import Config
     from pfsquid.lake.catalog import Lake
     from pfsquid.lake.state import State
+    from pfsquid.lake.windows import Reached
 
 UnitDirOption = Annotated[Path, typer.Option("--unit-dir", help="Where systemd looks for units.")]
 service = typer.Typer(help="Put `pfsquid run` into systemd's hands.", no_args_is_help=True)
 SYSTEM_UNITS = Path("/etc/systemd/system")
 STATUS_COLUMNS = (
     "source", "state", "lag_bytes", "lag_seconds", "rows", "rejects", "newest", "last_data", "error", "last_error",
-    "error_at", "log", "offset",
+    "error_at", "log", "offset", "receiver", "complete_from", "complete_to", "gaps", "next_read",
 )  # fmt: skip
 
 
@@ -39,27 +41,34 @@ def run(
     be_frugal()
     from pfsquid.lake.catalog import alone
     from pfsquid.metrics import served
-    from pfsquid.service import Plan, Service
+    from pfsquid.service import Plan, Service, Source
     from pfsquid.streams import streams_of
 
     screen = views.standard_screen(dict(os.environ))
     settings, _folder = _settings(config)
     whole = _lake(lake, settings, make=True)
+    log = view_live.logger(screen)
 
     def load() -> Plan:
         settings, folder = _settings(config)
-        if not settings.collect.squid:
+        if not settings.collect.anything:
             raise WrongUse(
                 "the configuration names nothing to collect from",
                 "collect: {squid: {NAME: {firewall: FIREWALL}}}    # in pfsquid.yaml; see configs/example.yaml",
             )
         if _lake_path(lake, settings) != whole.folder:
             raise WrongUse("the lake is another one now, which takes a new start", "systemctl restart pfsquid")
-        streams = streams_of(settings, folder, whole)
+        streams: tuple[Source, ...] = streams_of(
+            settings, folder, whole, lambda name, text: log("warning", text, source=name)
+        )
+        if settings.collect.entra:
+            from pfsquid.entra import sources_of
+
+            streams += sources_of(settings, folder, whole.folder)
         return Plan(whole, streams, settings.collect.flush, settings.collect.alarm, *_care(settings))
 
     with alone(whole), served(settings.collect.metrics) as metrics:
-        ended = Service(load, view_live.logger(screen), dict(os.environ), metrics).run()
+        ended = Service(load, log, dict(os.environ), metrics).run()
     _leave(ended, ExitCode.DONE)
 
 
@@ -75,16 +84,23 @@ def status(
 
     screen = views.standard_screen(dict(os.environ))
     settings, _folder = _settings(config)
-    known = states.read(_lake(lake, settings, make=False).folder)
-    names = list(settings.collect.squid) or list(known)
+    opened = _lake(lake, settings, make=False)
+    known, reached = states.read(opened.folder), {one.name: one for one in _reached(opened, settings)}
+    entra = [f"{tenant}:{stream}" for tenant, one in settings.collect.entra.items() for stream in one.streams]
+    names = [*settings.collect.squid, *entra] or list(known)
     if not names:
         raise WrongUse(
             "nothing is configured to be collected, and nothing ever was", "see collect: in configs/example.yaml"
         )
     now, alarm = time.time(), settings.collect.alarm
     kinds = {name: known[name].kind(now, alarm) if name in known else NEVER for name in names}
-    rows = [_row(name, kinds[name], known.get(name), now) for name in names]
+    kinds |= {name: OK for name in entra if kinds[name] == NEVER and _is_fresh(name, reached, now, alarm)}
+    rows = [_row(name, kinds[name], known.get(name), now, reached.get(name)) for name in names]
     notes = [f"{name}: {_advice(kind, known.get(name))}" for name, kind in kinds.items() if kind != OK]
+    notes += [f"{name}: {loss}" for name in names if name in known for loss in _losses(known[name], now, alarm)]
+    notes += [f"{name}: {gap}" for name, one in reached.items() for gap in one.not_given[:5]]
+    leaving = [(name, gap) for name, one in reached.items() for gap in one.leaving[:5]]
+    notes += [f"{name}: {gap}; gone from Graph within a day: pfsquid collect entra" for name, gap in leaving]
     views.show(screen, STATUS_COLUMNS, rows, Format.JSON if json else Format.TABLE, notes=notes)
     raise typer.Exit(ExitCode.FOUND if notes else ExitCode.DONE)
 
@@ -114,7 +130,7 @@ def collect_live(
         )
     whole = _lake(lake, settings, make=True)
     if paths is None:
-        streams = streams_of(settings, folder, whole)
+        streams = streams_of(settings, folder, whole, lambda name, text: views.say(screen, f"note: {name}: {text}"))
     else:
         streams = local_streams([str(path) for path in paths[0]], paths[1], paths[2])
     if not follow:
@@ -148,7 +164,7 @@ def install(
         raise WrongUse("there is no configuration to run with", "pfsquid init --host FIREWALL", "--config FILE")
     settings, _folder = _settings(config)
     account, folder = user_named(user), _lake_path(lake, settings)
-    if not settings.collect.squid:
+    if not settings.collect.anything:
         raise WrongUse("the configuration names nothing to collect from", "see collect: in configs/example.yaml")
     ports = [int(one.listen.rpartition(":")[2]) for one in settings.collect.squid.values() if one.listen]
     unit = Unit(own_program(), user, path.absolute(), folder, any(port < 1024 for port in ports))
@@ -187,13 +203,30 @@ def _told(lines: tuple[str, ...]) -> None:
         views.tell(screen, views.printable(line))
 
 
-def _row(name: str, kind: str, state: State | None, now: float) -> tuple[Any, ...]:
+def _reached(lake: Lake, settings: Config) -> list[Reached]:
+    if not settings.collect.entra:
+        return []
+    from pfsquid.entra import reached
+
+    return reached(lake, settings)
+
+
+def _is_fresh(name: str, reached: dict[str, Reached], now: float, alarm: float) -> bool:
+    """Is a stream read now and then without `pfsquid run`, such as from cron? Listings go with the other streams."""
+    same = [reached[name]] if name in reached else reached.values()
+    ends = [one.complete_to for one in same if one.complete_to]
+    return any(now - end.timestamp() < alarm + 3600 for end in ends)
+
+
+def _row(name: str, kind: str, state: State | None, now: float, reach: Reached | None) -> tuple[Any, ...]:
+    gaps = "; ".join(map(str, reach.missing[:5])) or None if reach else None
+    read = (reach.complete_from, reach.complete_to, gaps, reach.next_read) if reach else (None,) * 4
     if state is None:
-        return (name, kind, *[None] * (len(STATUS_COLUMNS) - 2))
+        return (name, kind, *[None] * (len(STATUS_COLUMNS) - 6), *read)
     return (
         name, kind, state.lag_bytes, round(state.lag_at(now), 1), state.rows, state.rejects, _time(state.newest),
         _time(state.last_data), state.error or None, state.last_error or None, _time(state.error_at),
-        state.source or None, state.offset,
+        state.source or None, state.offset, state.received, *read,
     )  # fmt: skip
 
 
@@ -211,6 +244,17 @@ def _advice(kind: str, state: State | None) -> str:
         known.STOPPED: "no `pfsquid run` is at work: systemctl status pfsquid; journalctl -u pfsquid",
         known.HANGING: "no sign of life: a disk or network that does not answer? systemctl restart pfsquid",
     }.get(kind, kind)
+
+
+def _losses(state: State, now: float, alarm: float) -> Iterator[str]:
+    """What a receiver cannot keep, now or within the time that `alarm` is long."""
+    counts = state.received or {}
+    if counts.get("full"):
+        size = views.human_bytes(counts["spool_bytes"])
+        yield f"the spool is full ({size}), and no sender is read: df -h; journalctl -u pfsquid; raise spool: in MB"
+    if state.losing is not None and now - state.losing <= alarm:
+        gone = f"{counts.get('dropped', 0):,} datagrams were dropped and {counts.get('lost', 0):,} lines lost"
+        yield f"{gone} since the port was opened, last at {_time(state.losing):%Y-%m-%d %H:%M:%S} UTC: docs/receiver.md"
 
 
 def _time(seconds: float | None) -> datetime | None:

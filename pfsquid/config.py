@@ -25,6 +25,7 @@ from pfsquid.settings import (
     VerifySettings,
 )
 from pfsquid.settings_care import CareSettings
+from pfsquid.settings_entra import EntraSettings
 
 Where = tuple[str | int, ...]
 
@@ -52,6 +53,17 @@ class AppsConfig(Section):
     sign_ins: dict[str, str] = Field(default_factory=dict)
 
 
+class CollectConfig(CollectSettings):
+    """What is collected: access logs, and the tenants of Entra ID."""
+
+    entra: dict[FirewallName, EntraSettings] = Field(default_factory=dict)
+
+    @property
+    def anything(self) -> bool:
+        """Does it name any source?"""
+        return bool(self.squid or self.entra)
+
+
 class Config(Section):
     """The whole configuration. Every key has a default, so that an empty file is one."""
 
@@ -64,7 +76,7 @@ class Config(Section):
     dns: DnsSettings | None = None
     directory: DirectorySettings = Field(default_factory=DirectorySettings)
     verify: VerifySettings = Field(default_factory=VerifySettings)
-    collect: CollectSettings = Field(default_factory=CollectSettings)
+    collect: CollectConfig = Field(default_factory=CollectConfig)
     care: CareSettings = Field(default_factory=CareSettings)
 
 

@@ -14,10 +14,20 @@ from prometheus_client.registry import Collector
 from pfsquid.errors import PfsquidError
 from pfsquid.lake.state import State
 
+
+def _received(name: str) -> Callable[[State], float | None]:
+    return lambda state: None if state.received is None else state.received.get(name)
+
+
 COUNTERS: dict[str, tuple[str, Callable[[State], float | None]]] = {
     "rows": ("Rows committed to the lake", lambda state: state.rows),
     "rejects": ("Lines that could not be read", lambda state: state.rejects),
     "rounds": ("Rounds of reading", lambda state: state.rounds),
+    "received_lines": ("Lines that came to a port", _received("lines")),
+    "received_bad": ("What came to a port and is no line", _received("bad")),
+    "received_refused": ("Connections that were refused, and datagrams not allowed", _received("refused")),
+    "received_dropped": ("Datagrams for which there was no room", _received("dropped")),
+    "received_lost": ("Lines that a full disk did not take before the end", _received("lost")),
 }
 GAUGES: dict[str, tuple[str, Callable[[State], float | None]]] = {
     "lag_bytes": ("Bytes that are there and not yet in the lake", lambda state: state.lag_bytes),
@@ -25,6 +35,9 @@ GAUGES: dict[str, tuple[str, Callable[[State], float | None]]] = {
     "silent_seconds": ("Seconds without data", lambda state: state.silent_for(time.time())),
     "failures": ("Failed rounds since the last good one", lambda state: state.failures),
     "newest_row_timestamp_seconds": ("Time of the newest row", lambda state: state.newest),
+    "connections": ("Senders that are connected to a port", _received("connections")),
+    "spool_bytes": ("Bytes that came to a port and lie in its spool", _received("spool_bytes")),
+    "spool_full": ("1 while nobody is read, since the spool or the disk is full", _received("full")),
 }
 
 

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from pfsquid.errors import PfsquidError
 from pfsquid.lake import status
 from pfsquid.lake.catalog import Lake
-from pfsquid.lake.live import Stream, follow
+from pfsquid.lake.live import Watch
 from pfsquid.lake.state import BEAT_SECONDS, State
 from pfsquid.systemd import notify, watchdog_seconds
 
@@ -35,13 +35,28 @@ Log = Callable[..., None]
 Care = Callable[[Lake], str]
 
 
+class Source(Protocol):
+    """Whatever is followed: an access log, a stream of Entra ID. name: of its own; place: where it is, for people."""
+
+    @property
+    def name(self) -> str:
+        """Its name in `status`, logs and metrics."""
+
+    @property
+    def place(self) -> str:
+        """Where it is."""
+
+    def follow(self, lake: Lake, flush: float, stop: threading.Event, watch: Watch, state: State) -> None:
+        """Bring its rows into the lake until `stop`; raises nothing. watch: told that it is alive. state: kept true."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What runs. care: keeps the lake tidy; gives a line of what it did, '' for nothing. states: are they written down
     for `status`?"""
 
     lake: Lake
-    streams: tuple[Stream, ...]
+    streams: tuple[Source, ...]
     flush: float
     alarm: float
     care: Care | None = None
@@ -116,8 +131,8 @@ class Service:
             self._beats[stream.name] = time.monotonic()
             running.threads.append(
                 threading.Thread(
-                    target=follow,
-                    args=(plan.lake, stream, plan.flush, running.stop, self._watch, state),
+                    target=stream.follow,
+                    args=(plan.lake, plan.flush, running.stop, self._watch, state),
                     name=stream.name,
                     daemon=True,
                 )

@@ -34,6 +34,7 @@ class RetentionSettings(Section):
 
     proxy: Duration | None = Field(default=None, ge=DAY)
     signins: Duration | None = Field(default=None, ge=DAY)
+    audits: Duration | None = Field(default=None, ge=DAY)
 
 
 class CareSettings(Section):

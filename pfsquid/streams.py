@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -11,33 +10,35 @@ from pathlib import Path
 from typing import Any
 
 from collectors.batch import Batch, Position
-from collectors.squid.access_conf import logs_in
 from collectors.squid.collector import BATCH_BYTES, PARSERS, Pace, collect_logs
 from collectors.squid.follow import PIECE
 from collectors.squid.logs import Logs
 from collectors.squid.places import local_logs
 from collectors.squid.receiver import Receiver
 from collectors.squid.remote import RemoteLogs
+from pfsquid import __version__
 from pfsquid.config import Config
-from pfsquid.errors import PfsquidError, WrongUse
+from pfsquid.errors import WrongUse
 from pfsquid.firewall.configure import enter_firewall
 from pfsquid.firewall.inspect import Asked, inspect
 from pfsquid.firewall.pfsense import Pfsense
 from pfsquid.firewall.remote_log import LogReader
 from pfsquid.lake.catalog import Lake
 from pfsquid.lake.live import TURN, Opened, Stream
+from pfsquid.lake.seen import Seen
+from pfsquid.log_choice import Choice, Say
 from pfsquid.settings import SquidSource
 
 SPOOLS = ".spool"
+RECEIVED = ("connections", "accepted", "refused", "lines", "bad", "dropped", "lost", "spool_bytes", "full")
 LEAST_BATCH = 512 * 1024  # smaller ones make more work than they save memory
-_OURS = re.compile(r"/pfsquid\.log$")
 
 
 @dataclass
 class Following:
     """Logs of one place, in a format. after: told of the lake's positions before each round, after the last commit.
 
-    lasts: is it in order, though a round failed?
+    lasts: is it in order, though a round failed? seen: what need not be looked at again when it is opened anew.
     """
 
     logs: Logs
@@ -46,17 +47,24 @@ class Following:
     pace: Pace
     after: Callable[[Mapping[str, Position]], None] | None = None
     lasts: Callable[[], bool] = lambda: False
+    seen: Seen | None = None
     _known: Mapping[str, Position] | None = None
 
     def round(self, known: Mapping[str, Position]) -> Iterator[Batch]:
         """See Opened."""
         if self.after:
             self.after(known)
+        if self.seen and self._known is None:
+            self.logs.seen = self.seen.read()
         reached = dict(known)
         self._known = reached
-        for batch in collect_logs(self.logs, self.format, known, self.name, self.pace):
-            reached[batch.source] = batch.position
-            yield batch
+        try:
+            for batch in collect_logs(self.logs, self.format, known, self.name, self.pace):
+                reached[batch.source] = batch.position
+                yield batch
+        finally:
+            if self.seen:
+                self.seen.keep(self.logs.lasting())
 
     def remaining(self) -> int | None:
         """See Opened."""
@@ -67,16 +75,33 @@ class Following:
         return self.lasts()
 
 
+@dataclass
+class Receiving(Following):
+    """The spool of a receiver, with what that counts."""
+
+    receiver: Receiver | None = None
+
+    def received(self) -> Mapping[str, int]:
+        """Since its start. spool_bytes: what waits to be committed or deleted. full: 1 while nobody is read."""
+        stats = self.receiver.stats() if self.receiver else None
+        return {name: int(getattr(stats, name)) for name in RECEIVED} if stats else {}
+
+
 def pace_of(sources: int) -> Pace:
     """How much each of so many sources may hold in memory: what they hold together is about as much as one alone."""
     batch = max(LEAST_BATCH, BATCH_BYTES // 2 if sources == 1 else BATCH_BYTES // 4 // max(1, sources))
     return Pace(batch, min(PIECE, batch), PARSERS if sources == 1 else 1, TURN)
 
 
-def streams_of(settings: Config, folder: Path, lake: Lake) -> tuple[Stream, ...]:
-    """What is to be followed. folder: where relative paths of the configuration begin. Raises WrongUse."""
+def streams_of(settings: Config, folder: Path, lake: Lake, say: Say = lambda _, __: None) -> tuple[Stream, ...]:
+    """What is to be followed. folder: where relative paths of the configuration begin. Raises WrongUse.
+
+    say: told of a source's name and what there is to know of the log that it reads.
+    """
     pace = pace_of(len(settings.collect.squid))
-    return tuple(_stream(name, source, settings, folder, lake, pace) for name, source in settings.collect.squid.items())
+    return tuple(
+        _stream(name, source, settings, folder, lake, pace, say) for name, source in settings.collect.squid.items()
+    )
 
 
 def local_streams(paths: Sequence[str], format_name: str, firewall: str | None) -> tuple[Stream, ...]:
@@ -92,7 +117,7 @@ def _named(path: str, format_name: str, firewall: str | None, pace: Pace) -> Ite
     yield Following(local_logs(path, follow=True, origin=firewall), format_name, firewall, pace)
 
 
-def _stream(name: str, source: SquidSource, settings: Config, folder: Path, lake: Lake, pace: Pace) -> Stream:
+def _stream(name: str, source: SquidSource, settings: Config, folder: Path, lake: Lake, pace: Pace, say: Say) -> Stream:
     if source.firewall is not None:
         if source.firewall not in settings.firewalls:
             raise WrongUse(
@@ -100,20 +125,29 @@ def _stream(name: str, source: SquidSource, settings: Config, folder: Path, lake
                 f"one of: {', '.join(settings.firewalls) or 'none is configured'}",
             )
         place = f"firewall {source.firewall}"
-        return Stream(name, "proxy", place, lambda: _firewall(name, source, settings, folder, pace))
+        choice = Choice(name, lake, say)
+        enter = partial(_firewall, name, source, settings, folder, lake, pace, choice)
+        return Stream(name, "proxy", place, enter)
     if source.path is not None:
         path = folder / source.path.expanduser()
-        return Stream(name, "proxy", str(path), lambda: _path(name, source, path, pace))
+        return Stream(name, "proxy", str(path), lambda: _path(name, source, path, lake, pace))
     return Stream(name, "proxy", str(source.listen), lambda: _port(name, source, folder, lake, pace))
 
 
 @contextmanager
-def _path(name: str, source: SquidSource, path: Path, pace: Pace) -> Iterator[Opened]:
-    yield Following(local_logs(path, follow=True, origin=name), source.format, name, pace)
+def _path(name: str, source: SquidSource, path: Path, lake: Lake, pace: Pace) -> Iterator[Opened]:
+    logs = local_logs(path, follow=True, origin=name)
+    yield Following(logs, source.format, name, pace, seen=_seen(lake, name, source.format))
+
+
+def _seen(lake: Lake, name: str, format_name: str) -> Seen:
+    return Seen(lake.folder, name, f"{__version__} {format_name}")
 
 
 @contextmanager
-def _firewall(name: str, source: SquidSource, settings: Config, folder: Path, pace: Pace) -> Iterator[Opened]:
+def _firewall(
+    name: str, source: SquidSource, settings: Config, folder: Path, lake: Lake, pace: Pace, choice: Choice
+) -> Iterator[Opened]:
     firewall = str(source.firewall)
 
     def enter() -> AbstractContextManager[Pfsense]:
@@ -122,28 +156,9 @@ def _firewall(name: str, source: SquidSource, settings: Config, folder: Path, pa
     path, format_name = source.log, source.format
     if path is None or format_name == "auto":
         with enter() as pfsense:
-            path, format_name = chosen_log(_squid_conf(pfsense), path, format_name, firewall)
+            path, format_name = choice.of(_squid_conf(pfsense), path, format_name, firewall)
     with LogReader(enter) as reader:
-        yield Following(RemoteLogs(name, path, reader), format_name, name, pace)
-
-
-def chosen_log(squid_conf: str, path: str | None, format_name: str, firewall: str) -> tuple[str, str]:
-    """Which log, in which logformat: as asked for, else pfsquid's own, else the first that Squid writes to a file.
-
-    Raises PfsquidError where Squid writes none. Pure.
-    """
-    logs = logs_in(squid_conf)
-    if path is None:
-        ours = [one for one in logs if _OURS.search(one[0])]
-        if not logs:
-            raise PfsquidError(
-                f"{firewall}: Squid's configuration writes no access log to a file",
-                "pfsquid configure    # adds pfsquid's own log",
-                f"collect.squid.*.log: /var/squid/logs/access.log    # in pfsquid.yaml, for {firewall}",
-            )
-        path = (ours or list(logs))[0][0]
-    found = dict(logs).get(path)
-    return path, found if format_name == "auto" and found else format_name
+        yield Following(RemoteLogs(name, path, reader), format_name, name, pace, seen=_seen(lake, name, format_name))
 
 
 def _squid_conf(pfsense: Pfsense) -> str:
@@ -163,13 +178,14 @@ def _port(name: str, source: SquidSource, folder: Path, lake: Lake, pace: Pace) 
     receiver.start()
     try:
         # A lake without room is no reason to refuse senders: the port stays open, and the spool takes their lines.
-        yield Following(
+        yield Receiving(
             receiver.logs(name),
             source.format,
             name,
             pace,
             after=lambda known: _clear(receiver, known),
             lasts=lambda: receiver.stats().running,
+            receiver=receiver,
         )
     finally:
         receiver.stop()

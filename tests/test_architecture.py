@@ -20,7 +20,7 @@ BENCH = sorted((ROOT / "bench").rglob("*.py"))
 # What each part of pfsquid may import of pfsquid, beside itself. The configuration stands below the middle, where
 # `errors` and `resources` are too.
 BASE = {"errors", "resources"}
-CONFIGURED = BASE | {"config", "settings", "settings_care", "secrets"}
+CONFIGURED = BASE | {"config", "settings", "settings_care", "settings_entra", "secrets"}
 MIDDLE = {"firewall", "kerberos", "lake", "discovery", "forward", "aws"}
 # What of `firewall` only reads.
 READING = ("ssh", "pfsense", "inspect", "inspected", "probes", "squid_conf")
@@ -35,6 +35,8 @@ MAY: dict[str, set[str]] = {
         "cli_verify",
         "cli_run",
         "cli_lake",
+        "cli_directory",
+        "cli_entra",
         "cli_options",
         "demo",
         "dashboard",
@@ -46,12 +48,28 @@ MAY: dict[str, set[str]] = {
     "cli_prove": {"firewall", "kerberos"} | CONFIGURED,
     "cli_keytab": {"views", "cli_firewall", "cli_options", "firewall", "kerberos"} | CONFIGURED,
     "cli_verify": {"views", "view_checks", "cli_firewall", "cli_options", "firewall", "kerberos"} | CONFIGURED,
+    "cli_entra": {"views", "view_live", "cli_options", "frugal", "entra", "service", "lake"} | CONFIGURED,
     "cli_options": {"views"},
     "cli_lake": {"views", "cli_options", "lake"} | CONFIGURED,
-    "cli_run": {"views", "view_live", "cli_options", "frugal", "service", "streams", "metrics", "systemd", "lake"}
+    "cli_directory": {"views", "cli_options", "kerberos", "lake"} | CONFIGURED,
+    "cli_run": {
+        "views",
+        "view_live",
+        "cli_options",
+        "entra",
+        "frugal",
+        "service",
+        "streams",
+        "metrics",
+        "systemd",
+        "lake",
+    }
     | CONFIGURED,
     "service": {"systemd", "lake", "errors"},
-    "streams": MIDDLE | CONFIGURED,
+    "streams": {"", "log_choice"} | MIDDLE | CONFIGURED,
+    "log_choice": {"lake", "errors"},
+    "entra": {"entra_app", "lake"} | CONFIGURED,
+    "entra_app": CONFIGURED,
     "metrics": {"lake", "errors"},
     "systemd": {"errors"},
     "view_live": {"views", "lake"},
@@ -67,16 +85,30 @@ MAY: dict[str, set[str]] = {
     "discovery": {"lake"} | BASE,
     "forward": {"discovery"} | CONFIGURED,
     "aws": CONFIGURED,
-    "config": {"errors", "settings", "settings_care"},
+    "config": {"errors", "settings", "settings_care", "settings_entra"},
     "settings_care": {"settings"},
+    "settings_entra": {"settings"},
     "settings": {"errors", "secrets"},
     "secrets": {"errors"},
     "resources": set(),
     "errors": set(),
 }
-READS_ROWS = MIDDLE | {"cli", "cli_firewall", "streams"}
+READS_ROWS = MIDDLE | {
+    "cli",
+    "cli_directory",
+    "cli_entra",
+    "cli_firewall",
+    "entra",
+    "entra_app",
+    "log_choice",
+    "settings_entra",
+    "streams",
+}
 PURE = (
     "pfsquid.discovery.people",
+    "pfsquid.discovery.links",
+    "collectors.directory.accounts",
+    "collectors.entra.directory",
     "pfsquid.discovery.apps",
     "pfsquid.discovery.ask",
     "pfsquid.firewall.desired",
@@ -97,6 +129,8 @@ PURE = (
     "collectors.squid.values",
     "collectors.squid.columns",
     "collectors.entra.windows",
+    "collectors.entra.schedule",
+    "collectors.entra.slices",
 )
 IMPURE = {
     "socket",

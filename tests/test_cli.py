@@ -18,7 +18,7 @@ import pytest
 from pfsquid import __version__
 from tests.running import ACCESS_LOG, PATIENCE, SIGN_INS, Pfsquid
 
-QUESTIONS = ("apps", "people", "app-people", "app-signins", "unknown-domains")
+QUESTIONS = ("apps", "people", "app-people", "app-signins", "unknown-domains", "unmatched-people")
 LINE = ACCESS_LOG.read_text().splitlines()[0]
 
 

@@ -54,6 +54,23 @@ def test_what_is_not_known_has_no_sample_and_removed_sources_none() -> None:
     assert 'source="a"' not in generate_latest(registry).decode()
 
 
+def test_what_a_receiver_counts_is_there_and_of_other_sources_nothing() -> None:
+    counts = {"connections": 2, "accepted": 4, "refused": 1, "lines": 9, "bad": 3, "dropped": 5, "lost": 0}
+    text = scraped(state("port", received={**counts, "spool_bytes": 512, "full": 1}), state("log"))
+    said = {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in text.splitlines() if line[:1] != "#"}
+    wanted = {"connections": 2, "spool_bytes": 512, "spool_full": 1}
+    wanted |= {f"received_{name}_total": counts[name] for name in ("lines", "bad", "refused", "dropped", "lost")}
+    assert (
+        wanted.items()
+        == {
+            name.removeprefix("pfsquid_").partition("{")[0]: value
+            for name, value in said.items()
+            if re.search("receive|connections|spool", name)
+        }.items()
+    )
+    assert 'pfsquid_spool_full{source="log"}' not in text
+
+
 @pytest.mark.parametrize("port", ["99999", "1"])
 def test_a_port_that_cannot_be_had_is_told(port: str) -> None:
     with (

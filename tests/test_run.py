@@ -24,7 +24,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pfsquid.lake import status
 from pfsquid.lake.catalog import open_lake
 from pfsquid.lake.state import State
-from tests.running import ACCESS_LOG, Pfsquid
+from tests.running import ACCESS_LOG, Forked, Pfsquid
 
 LINES = ACCESS_LOG.read_bytes().splitlines(keepends=True)
 
@@ -57,9 +57,9 @@ def rows(folder: Path) -> int:
 
 
 @contextmanager
-def at_work(pfsquid: Pfsquid, *words: str) -> Iterator[subprocess.Popen[str]]:
+def at_work(pfsquid: Pfsquid) -> Iterator[Forked]:
     """A `pfsquid run` that has begun."""
-    with pfsquid.process(*(words or ("run",))) as process:
+    with pfsquid.forked("run") as process:
         try:
             until(lambda: status.read(pfsquid.folder / "lake") or process.poll() is not None)
             yield process
@@ -121,8 +121,8 @@ def test_killed_at_any_moment_nothing_is_lost_or_double(pfsquid: Pfsquid) -> Non
     moments = random.Random(5)
     written = 0
     for number in range(4):
-        with pfsquid.process("run") as process, log.open("ab") as out:
-            end = time.monotonic() + moments.uniform(1.0, 2.2)
+        with pfsquid.forked("run") as process, log.open("ab") as out:
+            end = time.monotonic() + moments.uniform(0.3, 1.2)
             while time.monotonic() < end:
                 out.write(LINES[written % len(LINES)].replace(b"17948", b"17%03d" % (number + 900)))
                 out.flush()
@@ -180,6 +180,9 @@ def test_nothing_to_collect_is_told(pfsquid: Pfsquid) -> None:
         ({"written": -31}, "not running", "no `pfsquid run` is at work"),
         ({"written": 3600}, "not running", "no `pfsquid run` is at work"),
         (None, "never ran", "no `pfsquid run` knows of it yet"),
+        ({"received": {"full": 1, "spool_bytes": 256_000_000}}, "ok", "the spool is full (256.0 MB)"),
+        ({"received": {"dropped": 1234, "lost": 5}, "losing": -60}, "ok", "1,234 datagrams were dropped and 5 lines"),
+        ({"received": {"dropped": 1234, "lost": 5}, "losing": -3700}, "ok", ""),
     ],
 )
 def test_status_says_what_needs_a_look(pfsquid: Pfsquid, change: dict[str, Any] | None, kind: str, said: str) -> None:
@@ -188,13 +191,14 @@ def test_status_says_what_needs_a_look(pfsquid: Pfsquid, change: dict[str, Any] 
     now = time.time()
     if change is not None:
         usual = {"last_data": now, "beat": now, "written": now}
-        times = {name: now + value if name in usual else value for name, value in change.items()}
+        times = {name: now + value if name in (*usual, "losing") else value for name, value in change.items()}
         status.write(pfsquid.folder / "lake", State("office", "here", now - 9000, **{**usual, **times}))
         status.write(pfsquid.folder / "lake", State("no longer there", "here", now))
     run = pfsquid("status", "--json")
     notes = json.loads(run.out).get("notes", []) or [run.err]
     assert ([row["source"] for row in run.rows], run.rows[0]["state"]) == (["office"], kind)
-    assert (run.status, said in " ".join(notes)) == (0 if kind == "ok" else 3, True)
+    assert (run.status, said in " ".join(notes)) == (3 if said else 0, True)
+    assert run.rows[0]["receiver"] == (change or {}).get("received")
 
 
 def test_follow_shows_one_line_on_a_terminal_and_ends_with_ctrl_c(pfsquid: Pfsquid) -> None:
@@ -217,7 +221,7 @@ def test_follow_shows_one_line_on_a_terminal_and_ends_with_ctrl_c(pfsquid: Pfsqu
 def test_follow_is_silent_without_a_terminal(pfsquid: Pfsquid) -> None:
     log = pfsquid.folder / "access.log"
     log.write_bytes(b"".join(LINES[:5]))
-    with pfsquid.process("collect", "squid", "--follow", "--from", "access.log", "--lake", "lake") as process:
+    with pfsquid.forked("collect", "squid", "--follow", "--from", "access.log", "--lake", "lake") as process:
         until(lambda: rows(pfsquid.folder) == 5)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=8)

@@ -38,6 +38,7 @@ def lake(tmp_path: Path) -> Lake:
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "FIRST_PAUSE", 0.1)
+    monkeypatch.setattr(pfsquid.service, "TICK_SECONDS", 0.05)
 
 
 @dataclass
@@ -288,6 +289,7 @@ def test_systemd_is_told_of_each_step(service: Running, systemd: list[str]) -> N
         until(lambda: any("failing: bad" in one for one in systemd))
         os.kill(os.getpid(), signal.SIGHUP)
         until(lambda: sum("READY=1" in one for one in systemd) == 2)
+        until(lambda: sum("WATCHDOG=1" in one for one in systemd) >= 2)
 
     service.run(service.plan(Fake("good"), Fake("bad", before=raising(SourceError("x")))), meanwhile)
     until(lambda: any("STOPPING=1" in one for one in systemd))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import Any
 
+from collectors.squid.framing import MARK
 from collectors.squid.logformat import Item, Token, literal_bytes
 from collectors.squid.meaning import OPEN, URL_CODES, USER_CODES, column_of, form
 from collectors.squid.rows import row_maker
@@ -87,7 +88,9 @@ def line_reader(items: tuple[Item, ...]) -> LineReader:
         if len(line) > LONGEST_LINE:
             return f"longer than {LONGEST_LINE // 1024} KB ({len(line):,} bytes)"
         if odd.search(line):
-            return "control characters: Squid writes none"
+            _, mark, why = line.rpartition(MARK)
+            told = f"broken off on the way: {why.decode('utf-8', 'replace')}"
+            return told if mark else "control characters: Squid writes none"
         bare = unwrapped(line)
         found = "" if bare is None else shape.read(bare)
         if isinstance(found, str):  # a format may itself begin with what looks like a header

@@ -25,6 +25,26 @@ from pfsquid.discovery.duck import Knowledge, Session, session
 from pfsquid.discovery.people import Rules
 from pfsquid.errors import WrongUse
 from pfsquid.lake.catalog import Lake
+from pfsquid.lake.windows import coverage
+
+# User names of people that match nobody when they were used, and all of them.
+_NOBODIES = """
+SELECT
+  (
+    SELECT count(DISTINCT principals.user_name)
+    FROM principals
+    JOIN usage ON usage.user_name = principals.user_name
+      AND (valid_from IS NULL OR valid_from <= coalesce(first_use, CAST(day AS TIMESTAMPTZ)))
+      AND (valid_to IS NULL OR valid_to > coalesce(first_use, CAST(day AS TIMESTAMPTZ)))
+    WHERE reason <> ''
+  ),
+  (SELECT count(DISTINCT user_name) FROM principals WHERE kind = 'person')
+"""
+
+SIGN_INS = ("interactive", "non_interactive", "service_principal", "managed_identity")
+AUDITS = ("audits",)
+_KIND = {"audits": "audits"}
+_MOST_GAPS = 5  # told one by one
 
 
 def knowledge(
@@ -63,21 +83,26 @@ def answer(lake: Lake, known: Knowledge, name: str, given: Iterable[str], now: d
             f"since={values.get('since', since)} is not before until={values.get('until', 'the end')}",
             f"pfsquid query {name} since=7d",
         )
-    app = _app(values["app"], known.catalogue, "app") if "app" in values else None
     with session(lake, known, since, until) as engine:
+        app = _app(values["app"], engine.catalogue, "app") if "app" in values else None
         person = _person(values["person"], engine) if "person" in values else None
         filled = {"since": since, "until": until, "app": app, "person": person, **spans(since, until)}
-        return engine.run(render(asked.sql, filled, "duckdb"), asked.title, _notes(asked, engine, since, until))
+        return engine.run(
+            render(asked.sql, filled, "duckdb"),
+            asked.title,
+            (*_notes(asked, engine, since, until), *_gaps(lake, asked.sql, since, until)),
+        )
 
 
 def answer_sql(lake: Lake, known: Knowledge, sql: str) -> Result:
     """Answer SQL of one's own, in Athena's dialect or DuckDB's. Raises WrongUse, PfsquidError."""
+    gaps = _gaps(lake, sql.lower(), BEGINNING, END)
     with session(lake, known) as engine:
         try:
             text = render(sql, {}, "duckdb")
         except WrongUse:
-            return engine.run(sql)  # DuckDB's own dialect; if it is neither, its message is the better one
-        return engine.run(text)
+            return engine.run(sql, notes=gaps)  # DuckDB's own dialect; if it is neither, its message is the better one
+        return engine.run(text, notes=gaps)
 
 
 def _values(asked: Question, given: Iterable[str]) -> dict[str, str]:
@@ -130,7 +155,21 @@ def _person(name: str, engine: Session) -> str:
         raise WrongUse(f"{name!r} may be {' or '.join(meant)}", *(f"person={person}" for person in meant))
     close = difflib.get_close_matches(wanted, [one.casefold() for one in engine.people], 3)
     hint = f"; did you mean {' or '.join(close)}?" if close else ""
-    raise WrongUse(f"nobody in this time's log, nor in the sign-ins, is called {name!r}{hint}", "pfsquid query people")
+    raise WrongUse(
+        f"nobody in this time's log, in the sign-ins or in a directory is called {name!r}{hint}", "pfsquid query people"
+    )
+
+
+def _gaps(lake: Lake, sql: str, since: datetime, until: datetime) -> tuple[str, ...]:
+    """Which sign-ins of the asked time the lake does not have for certain."""
+    streams = (*(SIGN_INS if "signins" in sql else ()), *(AUDITS if "audits" in sql else ()))
+    if not streams:
+        return ()
+    found = coverage(lake, None, streams, since, until)
+    told = [f"{_KIND.get(one.stream, 'sign-ins')} are not complete: {one}" for one in found.missing[:_MOST_GAPS]]
+    if len(found.missing) > _MOST_GAPS:
+        told.append(f"and {len(found.missing) - _MOST_GAPS} more gaps: pfsquid status")
+    return tuple(told)
 
 
 def _notes(asked: Question, engine: Session, since: datetime, until: datetime) -> tuple[str, ...]:
@@ -147,6 +186,10 @@ def _notes(asked: Question, engine: Session, since: datetime, until: datetime) -
         notes.append("there is no access log in this time: pfsquid collect squid --from access.log")
     elif requests and bytes_up is None:
         notes.append("bytes_up is unknown: Squid's native format does not log it; pfsquid's own format does")
+    if "JOIN people" in asked.sql or asked.name == "unmatched-people":
+        nobodies, names = engine.run(_NOBODIES).rows[0]
+        if nobodies:
+            notes.append(f"{nobodies:,} of {names:,} user names of people match nobody: pfsquid query unmatched-people")
     unmatched = engine.run("SELECT user_name, reason FROM principals WHERE reason LIKE '%people.realms%' LIMIT 3").rows
     notes += [f"{user_name} is not matched: {reason}" for user_name, reason in unmatched]
     return tuple(notes)

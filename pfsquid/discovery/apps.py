@@ -122,6 +122,11 @@ def registrable_domain(host: str) -> str:
     return _public_suffixes().privatesuffix(host) or host
 
 
+def is_shared(suffix: str) -> bool:
+    """Is this a public suffix, private part of the list included, below which each host is somebody else's?"""
+    return _domain_below(suffix) is None
+
+
 @cache
 def _domain_below(rule: str) -> str | None:
     """The registrable domain of every host at or below a suffix of the catalogue; None where it is a public suffix

@@ -1,8 +1,8 @@
 """The engine on this machine: DuckDB over the lake's Parquet files, shut in: it can read those files and nothing else.
 
-Tables: proxy, signins, rejects as they are in the lake; usage from the lake for the days of which it is exact there,
-counted from the rows for the others; hosts, apps, people, principals and signin_apps as they are known now, made from
-the distinct values in the lake.
+Tables: those of the lake as they are; but usage from the lake for the days of which it is exact there,
+counted from the rows for the others; hosts, apps, people, principals, identities and signin_apps as they are known now
+(see `meaning`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -22,9 +22,9 @@ import duckdb
 import pyarrow as pa
 from pyiceberg.table import Table
 
-from pfsquid.discovery.apps import UNREVIEWED, Catalogue, classify
+from pfsquid.discovery.apps import Catalogue
 from pfsquid.discovery.ask import BEGINNING, END, Result
-from pfsquid.discovery.people import Identity, Rules, match
+from pfsquid.discovery.meaning import Knowledge, register
 from pfsquid.errors import PfsquidError, WrongUse
 from pfsquid.lake.catalog import Lake, explained
 from pfsquid.lake.days import Held, held, path_of
@@ -32,24 +32,19 @@ from pfsquid.lake.engine import left_rows, select
 from pfsquid.lake.tables import TABLES
 from pfsquid.lake.usage import covered, duckdb_rollup
 
+__all__ = ["Knowledge", "Session", "session"]
+
 _READ_ONLY = 'pfsquid query --sql "SELECT user_name, count(*) AS n FROM proxy GROUP BY user_name"'
 
 
 @dataclass(frozen=True)
-class Knowledge:
-    """What the meaning of the rows hangs on. tags: app id → sanctioned or unsanctioned."""
-
-    catalogue: Catalogue
-    rules: Rules = field(default_factory=Rules)
-    tags: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Session:
-    """DuckDB with the lake's tables. people: every person_id, with the names by which one may ask for them."""
+    """DuckDB with the lake's tables. people: every person_id, with the names by which one may ask for them. catalogue:
+    with the apps that only a tenant's service principals tell."""
 
     connection: duckdb.DuckDBPyConnection
     people: dict[str, set[str]]
+    catalogue: Catalogue
 
     def run(self, sql: str, title: str = "", notes: tuple[str, ...] = ()) -> Result:
         """Run one SELECT in DuckDB's dialect. Raises WrongUse for anything else, and for SQL that does not run."""
@@ -96,7 +91,8 @@ def session(lake: Lake, knowledge: Knowledge, since: datetime = BEGINNING, until
             connection.execute("SET lock_configuration=true")
             for name, (paths, others) in views.items():
                 connection.execute(f"CREATE VIEW {name} AS {select(TABLES[name], paths, *others)}")
-            yield Session(connection, _meaning(connection, knowledge))
+            meaning = register(connection, knowledge)
+            yield Session(connection, meaning.people, meaning.catalogue)
         finally:
             connection.close()
 
@@ -141,82 +137,6 @@ def _rows_of(
         return whole, []
     connection.register(f"{name}_left", left_rows(table, cut).read_all())
     return whole, [f"{name}_left"]
-
-
-def _meaning(connection: duckdb.DuckDBPyConnection, knowledge: Knowledge) -> dict[str, set[str]]:
-    """Make the tables that say what hosts, user names and sign-in apps mean."""
-    catalogue = knowledge.catalogue
-    hosts = [
-        classify(host, catalogue)
-        for (host,) in _rows(connection, "SELECT DISTINCT host FROM usage WHERE host IS NOT NULL")
-    ]
-    _register(
-        connection,
-        "hosts",
-        ("host", "domain", "app_id", "kind", "rule"),
-        [(one.host, one.domain, one.app_id, one.kind, one.rule) for one in hosts],
-    )
-    _register(
-        connection,
-        "apps",
-        ("app_id", "name", "vendor", "category", "risk", "risk_reasons", "tag", "entra_app_ids"),
-        [
-            (
-                app.id, app.name, app.vendor, app.category, app.risk_level(), ", ".join(app.risk),
-                knowledge.tags.get(app.id, UNREVIEWED), ", ".join(app.entra_app_ids),
-            )
-            for app in catalogue.apps.values()
-        ],
-    )  # fmt: skip
-    # A failed sign-in without a user, or with the user of zeros, is of a name that Entra ID does not know: no person.
-    identities = [
-        Identity(key, upn or key, name)
-        for key, upn, name in _rows(
-            connection,
-            "SELECT coalesce(user_id, lower(user_principal_name)) AS key, arg_max(user_principal_name, created_at),"
-            " arg_max(user_display_name, created_at) FROM signins WHERE key IS NOT NULL"
-            " AND (error_code = 0 OR user_id <> '00000000-0000-0000-0000-000000000000') GROUP BY key",
-        )
-    ]
-    user_names = [
-        name for (name,) in _rows(connection, "SELECT DISTINCT user_name FROM usage WHERE user_name IS NOT NULL")
-    ]
-    people, principals = match(user_names, identities, knowledge.rules)
-    _register(
-        connection,
-        "people",
-        ("person_id", "identity", "upn", "sam_account_name", "realm", "display_name"),
-        [(p.person_id, p.identity, p.upn, p.sam_account_name, p.realm, p.display_name) for p in people],
-    )
-    _register(
-        connection,
-        "principals",
-        ("user_name", "kind", "person_id", "reason"),
-        [(one.user_name, one.kind, one.person_id, one.reason) for one in principals],
-    )
-    seen = _rows(connection, "SELECT DISTINCT coalesce(app_id, ''), coalesce(app_name, '') FROM signins")
-    known = [(f"{app_id}|{name}", catalogue.app_of_sign_in(app_id, name)) for app_id, name in seen]
-    _register(connection, "signin_apps", ("signin_app", "app_id"), [pair for pair in known if pair[1]])
-    asked = {person.person_id: {person.person_id.casefold()} for person in people}
-    for person in people:
-        asked[person.person_id].update(
-            name.casefold() for name in (person.sam_account_name, person.display_name) if name
-        )
-        asked[person.person_id].add(person.person_id.partition("@")[0].casefold())
-    for one in principals:
-        if one.person_id:
-            asked[one.person_id].add(one.user_name.casefold())
-    return asked
-
-
-def _register(connection: duckdb.DuckDBPyConnection, name: str, columns: tuple[str, ...], rows: list[Any]) -> None:
-    schema = pa.schema([(column, pa.string()) for column in columns])
-    arrays = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
-    connection.register(name, pa.Table.from_arrays([pa.array(list(one), pa.string()) for one in arrays], schema=schema))
-
-
-def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ...]]:
-    return connection.execute(sql).fetchall()
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:

@@ -1,34 +1,52 @@
-"""Principal → person: whom a user name in the access log means among the people of Entra ID. Pure.
+"""Principal → person: whom a user name in the access log means among the accounts and the sign-ins. Pure.
 
 A realm differs from the UPN's suffix as a rule (rick.sanchez@LAB.LOCAL signs in as rick.sanchez@lab.example). Names are
-matched in this order, each match unique or reported: the whole name, the name with a configured suffix for its
-realm, the name before the `@`. Never guesses between two people.
+matched in this order, each match unique or reported: sAMAccountName and domain, UPN on premises, UPN, UPN with a
+configured suffix for the realm, mail; and where no account of a directory bears the name, by the UPNs of Entra ID: the
+whole name, the name with a configured suffix, the name before the `@`. Never guesses between two people.
 """
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
-PERSON, COMPUTER, SERVICE = "person", "computer", "service"
-Account = tuple[str, str]  # (name before the @, casefolded; Kerberos realm in capitals, or '')
-_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+from pfsquid.discovery.bearers import ALWAYS, EVER, Account, Bearers, Turn, first_listings
+from pfsquid.discovery.claims import Known, settle
+from pfsquid.discovery.individuals import AD, ENTRA, Identity, Individual, individuals
+from pfsquid.discovery.realms import (
+    COMPUTER,
+    PERSON,
+    SERVICE,
+    Name,
+    Realms,
+    Rules,
+    kind_of,
+    split_principal,
+)
 
-
-@dataclass(frozen=True)
-class Identity:
-    """A user of Entra ID as the sign-ins show them. key: user_id, or the UPN where there is none."""
-
-    key: str
-    upn: str
-    display_name: str | None = None
+__all__ = [
+    "COMPUTER",
+    "PERSON",
+    "SERVICE",
+    "Account",
+    "Identity",
+    "Person",
+    "Principal",
+    "Rules",
+    "kind_of",
+    "match",
+    "split_principal",
+]
 
 
 @dataclass(frozen=True)
 class Person:
-    """One person. person_id: the UPN where the person is known to Entra ID, else the principal (sam@REALM)."""
+    """One person. person_id: the UPN where there is one, else the principal (sam@REALM). identity: the newest user of
+    Entra ID. valid_from, valid_to: since when a directory has the person, and until when it had; None where no
+    directory was read, or the person is there now. identities: all keys of the sign-ins."""
 
     person_id: str
     identity: str | None
@@ -36,161 +54,219 @@ class Person:
     sam_account_name: str | None
     realm: str | None
     display_name: str | None
+    department: str | None = None
+    mail: str | None = None
+    enabled: bool | None = None
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+    identities: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
 class Principal:
-    """A user name of the access log. kind: person, computer or service. reason: why it matches nobody, or ''."""
+    """What a user name of the access log means in a span of time; the spans of a name follow each other without a gap.
+
+    kind: person, computer or service. reason: why it matches nobody, or ''. valid_from, valid_to (not included): None
+    is from, or to, the end of time.
+    """
 
     user_name: str
     kind: str
     person_id: str | None
     reason: str
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
 
 
-@dataclass(frozen=True)
-class Rules:
-    """What the administrator knows. suffixes: realm (any case) → UPN suffixes. services: user names, or their part
-    before the `@`, that are no people."""
-
-    suffixes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    services: frozenset[str] = frozenset()
-
-
-def split_principal(user_name: str) -> tuple[str, str]:
-    r"""(name, realm) of `sam@REALM`, `DOMAIN\sam` or a bare name; the realm in capitals, '' where there is none."""
-    if "\\" in user_name:
-        realm, _, sam = user_name.partition("\\")
-    else:
-        sam, _, realm = user_name.rpartition("@") if "@" in user_name else (user_name, "", "")
-    return sam.strip(), realm.strip().upper()
-
-
-def kind_of(user_name: str, rules: Rules) -> str:
-    """person, computer (`WS1$`, `host/ws1.lab.example`) or service (as configured)."""
-    sam, _ = split_principal(user_name)
-    if sam.endswith("$") or "/" in sam:
-        return COMPUTER
-    services = {name.casefold() for name in rules.services}
-    return SERVICE if {user_name.casefold(), sam.casefold()} & services else PERSON
+Meaning = tuple[Turn, str]
+"""Whom a name means in a span of time, and why it means nobody where it does not mean one."""
+_WORDS = {
+    "sam": "have this sAMAccountName in the domain",
+    "bare": "have this sAMAccountName, each in a realm of their own: let the helper log the realm",
+    "on_premises_upn": "have this UPN on premises",
+    "upn": "have this UPN",
+    "mail": "have this mail address",
+}
 
 
 def match(
-    user_names: Iterable[str], identities: Iterable[Identity], rules: Rules
+    user_names: Iterable[str], identities: Iterable[Identity], rules: Rules, accounts: Iterable[Account] = ()
 ) -> tuple[list[Person], list[Principal]]:
-    """All people behind the user names and the identities, and what each user name means; both in a stable order."""
-    names = sorted(set(user_names))
-    realms = _Realms({split_principal(name)[1] for name in names if kind_of(name, rules) == PERSON}, rules)
-    known = _Known(identities)
-    accounts: dict[Account, list[str]] = defaultdict(list)
-    principals = []
+    """All people behind the user names, the sign-ins and the accounts, and what each user name means when; both in a
+    stable order."""
+    kinds = {one: kind_of(one, rules) for one in sorted(set(user_names))}
+    logged = [one for one, kind in kinds.items() if kind == PERSON]
+    versions = [one for one in accounts if _may_be_a_person(one, rules)]
+    directory = {one.realm.upper() for one in versions if one.realm}
+    realms = Realms({split_principal(one)[1] for one in logged}, rules, directory)
+    spelled: dict[Name, list[str]] = defaultdict(list)
+    for one in logged:
+        spelled[realms.meant(one)].append(one)
+
+    crowd = dict(enumerate(individuals(versions, identities)))
+    meanings = _meanings(spelled.keys(), crowd, realms, versions)
+    people = _people(crowd, meanings, spelled)
+    taken = {person.person_id for person in people.values()}
+    everybody = list(people.values())
+    principals = [Principal(one, kind, None, "") for one, kind in kinds.items() if kind != PERSON]
+    for name, spellings in spelled.items():
+        stranger = _stranger(name, spellings, taken)
+        told = meanings[name]
+        if any(len(turn.who) != 1 for turn, _ in told):
+            everybody.append(stranger)
+        for (turn, reason), following in zip(told, [*told[1:], None], strict=True):
+            known = len(turn.who) == 1
+            person = people[turn.who[0]] if known else stranger
+            why = "" if known else _why(turn, reason, following[0] if following else None, people)
+            begin, end = (None if moment in (EVER, ALWAYS) else moment for moment in (turn.begin, turn.end))
+            principals += [Principal(one, PERSON, person.person_id, why, begin, end) for one in spellings]
+    everybody.sort(key=lambda person: person.person_id)
+    principals.sort(key=lambda one: (one.user_name, one.valid_from or EVER))
+    return everybody, principals
+
+
+def _meanings(
+    names: Collection[Name], crowd: dict[int, Individual], realms: Realms, versions: Sequence[Account]
+) -> dict[Name, list[Meaning]]:
+    """Whom each name means when. Who is known to AD alone is joined with the user of Entra ID that is found for them,
+    in `crowd`."""
+    bearers = Bearers({number: one.accounts for number, one in crowd.items()}, first_listings(versions))
+    known = Known(crowd)
+    borne = {name: told for name in names if (told := _borne(name, bearers, realms, known))}
+    loners = _loners(crowd, bearers)
+    nobody = "no account and no sign-in" if versions else "no sign-in"
+    claims = settle([*(name for name in names if name not in borne), *loners], known, realms, nobody)
+    owner = {number: number for number in crowd}
+    for name, number in loners.items():
+        other = claims[name].who
+        if other is not None:
+            crowd[number] = crowd[number].with_(crowd.pop(other))
+            owner[other] = number
+    meanings: dict[Name, list[Meaning]] = {}
     for name in names:
-        kind = kind_of(name, rules)
-        if kind == PERSON:
-            sam, realm = split_principal(name)
-            accounts[(sam.casefold(), realms.whole[realm])].append(name)
+        if name in borne:
+            told = borne[name]
         else:
-            principals.append(Principal(name, kind, None, ""))
-    claims = {account: _candidates(account, known, realms) for account in accounts}
-    claimants: dict[str, list[Account]] = defaultdict(list)
-    for account, (_, candidates) in claims.items():
-        if len(candidates) == 1:
-            claimants[candidates[0].key].append(account)
-    people: dict[str, Person] = {}
-    for account, spellings in accounts.items():
-        identity, reason = _settle(account, claims, claimants)
-        person = _person(account, spellings, identity)
-        people[person.person_id] = person
-        principals += [Principal(name, PERSON, person.person_id, reason) for name in spellings]
-    matched = {person.identity for person in people.values()}
-    for identity in known.identities:
-        if identity.key not in matched:
-            alone = len(known.by_upn[identity.upn.casefold()]) == 1 and identity.upn not in people
-            person_id = identity.upn if alone else f"{identity.upn} ({identity.key})"
-            people[person_id] = Person(person_id, identity.key, identity.upn, None, None, identity.display_name)
-    return sorted(people.values(), key=lambda person: person.person_id), sorted(
-        principals, key=lambda one: one.user_name
-    )
+            who = claims[name].who
+            told = [(Turn(EVER, ALWAYS, () if who is None else (who,)), claims[name].reason)]
+        meanings[name] = [
+            (Turn(turn.begin, turn.end, tuple(sorted({owner[number] for number in turn.who}))), reason)
+            for turn, reason in told
+        ]
+    return meanings
 
 
-class _Known:
-    """The identities, by UPN and by what stands before its @ (a GUID there names nobody)."""
-
-    def __init__(self, identities: Iterable[Identity]) -> None:
-        self.identities = sorted(identities, key=lambda identity: identity.key)
-        self.by_upn: dict[str, list[Identity]] = defaultdict(list)
-        self.by_local: dict[str, list[Identity]] = defaultdict(list)
-        for identity in self.identities:
-            self.by_upn[identity.upn.casefold()].append(identity)
-            if not _GUID.fullmatch(identity.upn):
-                self.by_local[identity.upn.partition("@")[0].casefold()].append(identity)
+def _may_be_a_person(one: Account, rules: Rules) -> bool:
+    names = [one.sam_account_name, one.upn]
+    if one.sam_account_name and one.realm:
+        names.append(f"{one.sam_account_name}@{one.realm}")
+    return all(kind_of(name, rules) == PERSON for name in names if name)
 
 
-class _Realms:
-    """The realms of the log and of the configuration.
-
-    whole: a realm as logged → the Kerberos realm meant: a NetBIOS domain is the realm that it is the first label of, a
-    missing realm (`-r` of the helper) is the only one that there is, else ''. suffixes: such a realm → UPN suffixes.
-    """
-
-    def __init__(self, logged: set[str], rules: Rules) -> None:
-        named = {realm.upper(): suffixes for realm, suffixes in rules.suffixes.items()}
-        every = (logged | named.keys()) - {""}
-        self.whole = {realm: _whole_realm(realm, every) for realm in every}
-        candidates = {self.whole[realm] for realm in logged - {""}} or set(self.whole.values())
-        self.whole[""] = candidates.pop() if len(candidates) == 1 else ""
-        short_first = sorted(named, key=lambda realm: ("." in realm, realm))
-        self.suffixes = {self.whole[realm]: named[realm] for realm in short_first}
-
-
-def _whole_realm(realm: str, every: set[str]) -> str:
-    longer = [other for other in every if other.startswith(realm + ".")] if "." not in realm else []
-    return longer[0] if len(longer) == 1 else realm
+def _borne(name: Name, bearers: Bearers, realms: Realms, known: Known) -> list[Meaning]:
+    """Whom a name means by the directories, by the first rule under which anybody ever bore it; [] where nobody did."""
+    sam, realm = name
+    whole = f"{sam}@{realm}".casefold()
+    rules: list[tuple[str, Sequence[object]]] = [
+        ("sam", [name]) if realm else ("bare", [sam]),
+        ("on_premises_upn", [whole]),
+        ("upn", [whole]),
+        ("upn", realms.upns(name)),
+        ("mail", [] if whole in known.by_upn else [whole]),  # a UPN that only sign-ins tell goes before a mail address
+    ]
+    for kind, wanted in rules:
+        if told := bearers.of(kind, *wanted):
+            return [(turn, _WORDS[kind]) for turn in told]
+    return []
 
 
-def _candidates(account: Account, known: _Known, realms: _Realms) -> tuple[int, list[Identity]]:
-    """Who may be meant, and by how strong a rule (0 is the strongest)."""
-    sam, realm = account
-    whole = known.by_upn.get(f"{sam}@{realm}".casefold())
-    if whole:
-        return 0, whole
-    suffixes = realms.suffixes.get(realm, ())
-    if suffixes:
-        wanted = sorted({f"{sam}@{suffix}".casefold() for suffix in suffixes})
-        return 1, [identity for upn in wanted for identity in known.by_upn.get(upn, ())]
-    return 2, known.by_local.get(sam, [])
+def _loners(crowd: Mapping[int, Individual], bearers: Bearers) -> dict[Name, int]:
+    """Who is known to AD alone, by a name that nobody else ever had: sign-ins may still be found for them."""
+    found: dict[Name, int] = {}
+    for number, one in crowd.items():
+        if not one.is_known_to_entra:
+            for account in one.newest(AD)[:1]:
+                name = ((account.sam_account_name or "").casefold(), (account.realm or "").upper())
+                if {who for turn in bearers.of("sam", name) for who in turn.who} == {number}:
+                    found[name] = number
+    return found
 
 
-def _settle(
-    account: Account, claims: Mapping[Account, tuple[int, list[Identity]]], claimants: Mapping[str, list[Account]]
-) -> tuple[Identity | None, str]:
-    strength, candidates = claims[account]
-    sam = account[0]
-    if not candidates:
-        return None, f"no sign-in of anybody called {sam}"
-    if len(candidates) > 1:
-        upns = sorted({identity.upn for identity in candidates})
-        if len({upn.casefold() for upn in upns}) == 1:
-            return None, f"{len(candidates)} accounts of Entra ID bear the UPN {upns[0]}, one after the other"
-        cure = "name the realm's suffix under people.realms"
-        return None, f"{len(candidates)} users of Entra ID are called {sam} ({', '.join(upns)}): {cure}"
-    identity = candidates[0]
-    rivals = [other for other in claimants[identity.key] if other != account and claims[other][0] <= strength]
-    if rivals:
-        names = ", ".join(sorted(f"{name}@{where}" if where else name for name, where in rivals))
-        return None, f"{identity.upn} may also be {names}: name the realms' suffixes under people.realms"
-    return identity, ""
+def _people(
+    crowd: Mapping[int, Individual],
+    meanings: Mapping[Name, Sequence[Meaning]],
+    spelled: Mapping[Name, Sequence[str]],
+) -> dict[int, Person]:
+    """The individuals as people, each with an id of their own: who alone has a UPN now is called by it."""
+    names: dict[int, list[Name]] = defaultdict(list)
+    for name, told in meanings.items():
+        for turn, _ in told:
+            if len(turn.who) == 1:
+                names[turn.who[0]].append(name)
+    made = {number: _person(one, names[number], spelled) for number, one in crowd.items()}
+    namesakes: dict[str, list[int]] = defaultdict(list)
+    for number, person in made.items():
+        namesakes[person.person_id.casefold()].append(number)
+    for numbers in namesakes.values():
+        now = [number for number in numbers if made[number].valid_from and not made[number].valid_to]
+        for number in numbers if len(numbers) > 1 else ():
+            person = made[number]
+            if now != [number]:
+                key = person.identity or crowd[number].accounts[0][0].account_id
+                made[number] = replace(person, person_id=f"{person.person_id} ({key})")
+    return made
 
 
-def _person(account: Account, spellings: list[str], identity: Identity | None) -> Person:
-    realm = account[1]
-    shown = split_principal(spellings[0])[0]
-    person_id = identity.upn if identity else (f"{shown}@{realm}" if realm else shown)
+def _person(one: Individual, names: Sequence[Name], spelled: Mapping[Name, Sequence[str]]) -> Person:
+    entra, ad = one.newest(ENTRA), one.newest(AD)
+    both = [*entra, *ad]
+    last = one.identities[-1] if one.identities else None
+    keys = [*(identity.key for identity in one.identities), *(account.account_id for account in entra)]
+    seen_upn, seen_name = (last.upn, last.display_name) if last else (None, None)
+    upns = [*(account.upn for account in entra), seen_upn]
+    if seen_upn and seen_upn.casefold() == (_first(upns) or "").casefold():
+        upns = [seen_upn]  # as it was called when only sign-ins were known
+    upn = _first([*upns, *(account.upn for account in ad)])
+    sam = _first(account.sam_account_name for account in (*ad, *entra))
+    realm = _first(account.realm for account in (*ad, *entra))
+    if sam is None and names:
+        sam, realm = split_principal(spelled[names[0]][0])[0], names[0][1] or None
+    now = [account for account in both if account.valid_to is None]
+    ended = [account.valid_to for account in both if account.valid_to]
+    flags = {account.enabled for account in now} - {None}
     return Person(
-        person_id=person_id,
-        identity=identity.key if identity else None,
-        upn=identity.upn if identity else None,
-        sam_account_name=shown,
-        realm=realm or None,
-        display_name=identity.display_name if identity else None,
+        person_id=upn or (f"{sam}@{realm}" if sam and realm else sam) or both[0].account_id,
+        identity=_first([*(key for key in keys if entra and key.casefold() == entra[0].account_id), *reversed(keys)]),
+        upn=upn,
+        sam_account_name=sam,
+        realm=realm,
+        display_name=_first([*(account.display_name for account in both), seen_name]),
+        department=_first(account.department for account in both),
+        mail=_first(account.mail for account in both),
+        enabled=any(flags) if flags else (None if now or not both else False),
+        valid_from=min((versions[0].valid_from for versions in one.accounts), default=None),
+        valid_to=max(ended) if ended and not now else None,
+        identities=tuple(dict.fromkeys(keys)),
     )
+
+
+def _stranger(name: Name, spellings: Sequence[str], taken: Collection[str]) -> Person:
+    """Whoever bears a name that nobody is known by."""
+    sam, realm = split_principal(spellings[0])[0], name[1]
+    person_id = f"{sam}@{realm}" if realm else sam
+    return Person(f"{person_id} (unmatched)" if person_id in taken else person_id, None, None, sam, realm or None, None)
+
+
+def _why(turn: Turn, reason: str, following: Turn | None, people: Mapping[int, Person]) -> str:
+    """Why a turn means nobody: several bore the name, or the one who did came later; else as the claim says."""
+    meant = sorted(people[number].person_id for number in turn.who)
+    if meant:
+        return f"{len(meant)} people {reason}: {', '.join(meant)}"
+    if following is None:
+        return reason
+    follower = " or ".join(sorted(people[number].person_id for number in following.who))
+    return f"{follower} has this name since {turn.end:%Y-%m-%d %H:%M} UTC only; who had it before is not known"
+
+
+def _first(values: Iterable[str | None]) -> str | None:
+    return next((value for value in values if value), None)

@@ -12,10 +12,11 @@ from datetime import UTC, datetime, timedelta
 
 from ldap3 import BASE, MODIFY_REPLACE, Connection
 from ldap3.utils.conv import escape_filter_chars
+from ldap3.utils.dn import parse_dn
 
 from pfsquid.kerberos.account import ATTRIBUTES, Account, account, interval, number
 from pfsquid.kerberos.ldap_problem import Kind, LdapProblem
-from pfsquid.kerberos.ldap_session import Site, asked, ended, opened, search
+from pfsquid.kerberos.ldap_session import Site, asked, ended, opened, pages, search
 
 PORTS = {"ldaps": 636, "starttls": 389}
 CATALOG_PORTS = {"ldaps": 3269, "starttls": 3268}
@@ -94,6 +95,16 @@ class Directory:
         names = dict.fromkeys((host, host.partition(".")[0]))
         spns = [f"{service}/{name}" for service in SERVICES for name in names]
         return self._anywhere(f"(|{''.join(f'(servicePrincipalName={escape_filter_chars(spn)})' for spn in spns)})")
+
+    def pages(self, filter: str, attributes: Sequence[str]) -> Iterator[list[Mapping[str, Sequence[bytes]]]]:
+        """Raw attributes of all entries of the domain, or below `base`, a page at a time. Raises LdapProblem, also
+        where not all could be read."""
+        return pages(self._connection, self.name, self.base, filter, attributes)
+
+    @property
+    def domain_name(self) -> str:
+        """The DNS name of the domain: DC=lab,DC=example is lab.example."""
+        return ".".join(value for kind, value, _ in parse_dn(self.domain) if kind.upper() == "DC").lower()
 
     @property
     def sees_forest(self) -> bool:

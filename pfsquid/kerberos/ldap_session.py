@@ -9,7 +9,7 @@ Referrals are not followed. GSSAPI and sealing are not to be had with ldap3. A c
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,8 @@ from pfsquid.errors import WrongUse
 from pfsquid.kerberos.ldap_problem import Kind, LdapProblem, no_connection, refused, untrusted
 
 SECONDS = 5
+PAGE = 500  # entries; a controller gives at most 1,000 (MaxPageSize of its LDAP policy)
+_PAGED = "1.2.840.113556.1.4.319"  # the control of RFC 2696
 AT_MOST = 50  # entries of an answer; there are never more that could be told to a person
 
 
@@ -117,6 +119,28 @@ def search(
     asked(connection, name, "search", base, filter, search_scope=scope, attributes=list(attributes), size_limit=AT_MOST)
     entries = [one for one in connection.response or () if one["type"] == "searchResEntry"]
     return [(one["dn"], one["raw_attributes"]) for one in entries]
+
+
+def pages(
+    connection: Connection, name: str, base: str, filter: str, attributes: Sequence[str]
+) -> Iterator[list[Mapping[str, Sequence[bytes]]]]:
+    """Raw attributes of all entries below a base, a page at a time (RFC 2696), to the very last one.
+
+    Raises LdapProblem, also where the server stops before the end: half of a listing is none.
+    """
+    cookie: bytes | None = None
+    while True:
+        asked(
+            connection, name, "search", base, filter, search_scope=SUBTREE, attributes=list(attributes),
+            paged_size=PAGE, paged_criticality=True, paged_cookie=cookie,
+        )  # fmt: skip
+        if connection.result["result"] != 0:
+            raise refused(name, str(connection.user), connection.result, "search", base)
+        yield [one["raw_attributes"] for one in connection.response or () if one["type"] == "searchResEntry"]
+        told = (connection.result.get("controls") or {}).get(_PAGED) or {}
+        cookie = (told.get("value") or {}).get("cookie")
+        if not cookie:
+            return
 
 
 def asked(connection: Connection, name: str, operation: str, *words: Any, **options: Any) -> None:

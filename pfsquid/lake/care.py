@@ -158,7 +158,8 @@ def _count(lake: Lake, settings: CareSettings, now: datetime, everything: bool, 
 
 
 def _retention(settings: CareSettings) -> tuple[tuple[str, float | None], ...]:
-    return (("proxy", settings.retention.proxy), ("signins", settings.retention.signins))
+    keep = settings.retention
+    return (("proxy", keep.proxy), ("signins", keep.signins), ("audits", keep.audits))
 
 
 def _delete_outdated(lake: Lake, settings: CareSettings, now: datetime, told: _Told) -> None:

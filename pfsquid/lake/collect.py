@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from shlex import quote
 
-from collectors.entra import signins
+import pyarrow as pa
+
+from collectors.entra import exports
+from collectors.entra.streamed import FileError
 from collectors.squid import collector as squid
 from collectors.squid.access_log import compile_parser
 from collectors.squid.choose import AUTO, FormatError
@@ -16,8 +21,11 @@ from collectors.squid.logformat import FORMATS, LogformatError, format_of
 from collectors.squid.logs import GoneError, Log, Logs
 from collectors.squid.places import local_logs
 from pfsquid.errors import ExitCode, PfsquidError, WrongUse
+from pfsquid.lake.by_key import Stands
 from pfsquid.lake.catalog import Lake
 from pfsquid.lake.ingest import Ingested, ingest, positions
+from pfsquid.lake.tables import TABLES
+from pfsquid.lake.windows import complete_spans
 
 PATIENCE = 3.0  # seconds; so long a `pfsquid run` may hold a table to commit
 Progress = Callable[[Path, Ingested], None]
@@ -25,17 +33,24 @@ Progress = Callable[[Path, Ingested], None]
 
 @dataclass(frozen=True)
 class Report:
-    """What became of one file. problem: why it was not read, or not to its end; None where all went well."""
+    """What became of one file. problem: why it was not read, or not to its end; None where all went well.
+
+    shapes: what was recognised in it, in words.
+    """
 
     path: Path
     done: Ingested
     problem: PfsquidError | None = None
+    shapes: tuple[str, ...] = ()
 
     def notes(self) -> list[str]:
         """What a reader must know of a file beside its numbers."""
         if not self.problem and not (self.done.rows or self.done.rejects or self.done.unchanged):
             return [f"{self.path}: nothing new to collect"]
-        return [f"{self.path}: {count:,} × {reason}" for reason, count in sorted(self.done.reasons.items())]
+        return [
+            *(f"{self.path}: {shape}" for shape in self.shapes),
+            *(f"{self.path}: {count:,} × {reason}" for reason, count in sorted(self.done.reasons.items())),
+        ]
 
 
 def collect_squid(
@@ -82,19 +97,43 @@ def _collected(lake: Lake, logs: Logs, log: Log, format_name: str, firewall: str
     return Report(path, done, problem)
 
 
-def collect_signins(lake: Lake, paths: Iterable[Path], progress: Progress) -> list[Report]:
-    """Sign-ins in JSON, as Graph gives them, into the table `signins`. Raises PfsquidError where the lake fails."""
+def collect_entra(lake: Lake, paths: Iterable[Path], progress: Progress) -> list[Report]:
+    """Files of sign-ins and directory audits into the tables `signins` and `audits`.
+
+    A file has no say over what Graph gave of a span that was read completely: its rows of the same id are left out.
+    Raises PfsquidError where the lake fails.
+    """
     reports: list[Report] = []
-    with lake.writing("signins"):
+    with lake.writing("signins", wait=PATIENCE), lake.writing("audits", wait=PATIENCE):
+        stands = _given_by_graph(lake)
         for path in paths:
-            done = Ingested()
+            done, shapes = Ingested(), list[str]()
             problem: PfsquidError | None = None
             try:
-                ingest(lake, signins.collect(path), done, lambda so_far, path=path: progress(path, so_far))  # type: ignore[misc]
-            except signins.FileError as exc:
+                batches = exports.collect(path, shapes.append)
+                ingest(lake, batches, done, lambda so_far, path=path: progress(path, so_far), stands=stands)  # type: ignore[misc]
+            except FileError as exc:
                 problem = _file_problem(path, str(exc), exc.wrong_use, done)
-            reports.append(Report(path, done, problem))
+            reports.append(Report(path, done, problem, tuple(dict.fromkeys(shapes))))
     return reports
+
+
+def _given_by_graph(lake: Lake) -> Stands:
+    """Tells of rows whether they lie in a span that was read from Graph completely."""
+    spans = complete_spans(lake)
+
+    def given(tenant: str, stream: str, at: datetime) -> bool:
+        of = spans.get((tenant, stream), [])
+        place = bisect_right(of, at, key=lambda span: span[0]) - 1
+        return place >= 0 and at < of[place][1]
+
+    def stands(table: str, rows: pa.Table) -> list[bool]:
+        streams = rows["stream"] if "stream" in rows.column_names else [table] * len(rows)
+        names = ([str(each) for each in column] for column in (rows["tenant"], streams))
+        times = rows[TABLES[table].by_day].to_pylist()
+        return [given(*each) for each in zip(*names, times, strict=True)]
+
+    return stands
 
 
 def exit_code(reports: Iterable[Report]) -> ExitCode:

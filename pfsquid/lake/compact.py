@@ -26,11 +26,14 @@ from pfsquid.lake.files import KEPT, MERGED, DataFiles
 from pfsquid.lake.replace import MANIFESTS, manifests, replace_files
 from pfsquid.lake.sorting import sorted_rows
 from pfsquid.lake.tables import TABLES, TableSpec
+from pfsquid.lake.windows import waiting_days
 from pfsquid.settings_care import MB, CompactSettings
 
 LEVEL = 3  # of zstd: a compacted file is written once and read often
 TRIES = 3
 PATIENCE = 60.0  # seconds to wait for a collector's commit
+# Of a day whose slices are yet to be read again, only small files are merged: what is replaced is then little.
+_WAITING_ROWS = 2000
 _WORTH = 20  # late rows are sorted into their day where they are more than one in so many
 
 
@@ -65,12 +68,13 @@ def merges(lake: Lake, name: str, settings: CompactSettings, now: datetime, ever
     if table is None:
         return []
     quiet = now if everything else now - timedelta(seconds=settings.quiet)
+    waiting = set() if everything else waiting_days(table)
     found = []
     for day, there in held(table).items():
-        over = day is not None and day < now.date() and there.newest <= quiet
+        over = day is not None and day < now.date() and there.newest <= quiet and day not in waiting
         if over and _is_loose(there, settings):
             found.append(Merge(name, there, whole=True))
-        elif files := _class_of_many(there, settings):
+        elif files := _class_of_many(there, settings, _WAITING_ROWS if day in waiting else None):
             found.append(Merge(name, Held(day, files, there.deletes), whole=False))
     return found
 
@@ -122,12 +126,14 @@ def _run(file: DataFile) -> str:
     return name.removeprefix(KEPT).split("-")[0] if name.startswith(KEPT) else ""
 
 
-def _class_of_many(there: Held, settings: CompactSettings) -> tuple[DataFile, ...]:
-    """The largest set of files of one size class that is large enough to be merged, or ().
+def _class_of_many(there: Held, settings: CompactSettings, most: int | None = None) -> tuple[DataFile, ...]:
+    """The largest set of files of one size class that is large enough to be merged, or (). most: rows of each.
 
     A class is a power of the number of files: so each row is written again a few times only, however many files come.
     """
     small = [f for f in there.files if f.file_size_in_bytes < settings.file_size * MB // 2 and not _run(f)]
+    if most is not None:
+        small = [f for f in small if f.record_count < most]
 
     def size_class(file: DataFile) -> int:
         return int(math.log(max(file.record_count, 1), settings.files))

@@ -13,7 +13,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
-from pyiceberg.expressions import And, BooleanExpression, EqualTo, In
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table, Transaction
 
@@ -21,8 +20,11 @@ from collectors.batch import Batch, Position, Reject, rejects_table
 from collectors.squid.follow import digest
 from pfsquid.errors import PfsquidError
 from pfsquid.lake.ahead import ahead
+from pfsquid.lake.by_key import Stands, news
 from pfsquid.lake.catalog import Lake, explained
 from pfsquid.lake.files import DataFiles, write_data_files
+from pfsquid.lake.giving_way import without_row
+from pfsquid.lake.replace import replace_files
 from pfsquid.lake.tables import TABLES
 
 POSITION = "pfsquid.position."
@@ -84,6 +86,7 @@ def ingest(
     seconds: float | None = None,
     turn: AbstractContextManager[object] = _NO_TURN,
     stop: threading.Event = _NEVER,
+    stands: Stands | None = None,
 ) -> None:
     """Bring batches into the lake; `done` counts what is committed, also where an error ends it in the middle.
 
@@ -92,6 +95,7 @@ def ingest(
     that run side by side: the lock is taken for each commit alone, and a source that is not where it was is Moved.
     seconds: how old a row may get (COMMIT_SECONDS) before it is committed, also where the source is silent.
     turn: held while rows are written. stop: when set, what has come is committed, and that is the end.
+    stands: which rows do not give way to those of the same key; None for none.
     Raises what `batches` raises after committing what came before it, and PfsquidError where the lake fails.
     """
     if "jemalloc" in pa.supported_memory_backends():
@@ -114,7 +118,7 @@ def ingest(
                         gathered = None
                     continue
                 if batch.key is not None:
-                    _replace_by_key(lake, batch, batch.key, done)
+                    _replace_by_key(lake, batch, batch.key, done, stands)
                 else:
                     if gathered and (gathered.source != batch.source or batch.replaces is not None):
                         gathered.commit(done, begun)
@@ -182,11 +186,17 @@ class _Gathered:
                     )
             _commit_rejects(self._lake, source, position, self._rejects, done)
             files = self.files.finish()
-            with table.transaction() as tx:
-                if self._replaces is not None:
-                    tx.delete(And(EqualTo("source", source), EqualTo("source_offset", self._replaces)))
-                _append(tx, files)
-                tx.set_properties({POSITION + source: position.to_json()})
+            gone: list[DataFile] = []
+            if self._replaces is not None:
+                gone, rest = without_row(table, TABLES[self._last.table], source, self._replaces)
+                files += rest
+            reached = {POSITION + source: position.to_json()}
+            if gone:
+                replace_files(table, gone, files, reached)
+            else:
+                with table.transaction() as tx:
+                    _append(tx, files)
+                    tx.set_properties(reached)
         if begun is not None:
             begun[source] = position
         done.rows += self._rows - (self._replaces is not None)
@@ -210,34 +220,21 @@ def _append(tx: Transaction, files: list[DataFile]) -> None:
                 append.append_data_file(file)
 
 
-def _replace_by_key(lake: Lake, batch: Batch, key: str, done: Ingested) -> None:
-    """Rows that are there in another state give way to the batch's; those there in the same state are left."""
+def _replace_by_key(lake: Lake, batch: Batch, key: str, done: Ingested, stands: Stands | None) -> None:
+    """Rows that are there in another state give way to the batch's; those there in the same state are left, and those
+    that stand."""
     _commit_rejects(lake, batch.source, batch.position, batch.rejects, done)
     table = lake.made_table(batch.table)
-    rows, outdated = _changed(table, batch, key, done)
-    if len(rows) == 0:
-        return
-    files = write_data_files(table, TABLES[batch.table], rows)
-    with table.transaction() as tx:
-        if outdated is not None:
-            tx.delete(outdated)
-        _append(tx, files)
-    done.rows += len(rows)
-
-
-def _changed(table: Table, batch: Batch, key: str, done: Ingested) -> tuple[pa.Table, BooleanExpression | None]:
-    """The rows of the batch that the table does not hold in just this state, and which of its rows give way to them."""
-    ids = batch.rows[key].to_pylist()
-    there = table.scan(row_filter=In(key, ids), selected_fields=(key,)).to_arrow()[key].to_pylist()
-    if not there:
-        return batch.rows, None
-    states = table.scan(row_filter=In(key, there), selected_fields=(key, "raw")).to_arrow()
-    state = dict(zip(states[key].to_pylist(), states["raw"].to_pylist(), strict=True))
-    new = [state.get(identity) != raw for identity, raw in zip(ids, batch.rows["raw"].to_pylist(), strict=True)]
-    outdated = [identity for identity, is_new in zip(ids, new, strict=True) if is_new and identity in state]
-    done.unchanged += len(new) - sum(new)
-    done.replaced += len(outdated)
-    return batch.rows.filter(pa.array(new)), In(key, outdated) if outdated else None
+    found = news(table, batch, key, stands)
+    if len(found.rows):
+        files = write_data_files(table, TABLES[batch.table], found.rows)
+        with table.transaction() as tx:
+            if found.outdated is not None:
+                tx.delete(found.outdated)
+            _append(tx, files)
+    done.rows += len(found.rows)
+    done.unchanged += found.unchanged
+    done.replaced += found.replaced
 
 
 def _commit_rejects(lake: Lake, source: str, position: Position, rejects: list[Reject], done: Ingested) -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import pyarrow.compute as pc
 
@@ -44,6 +44,14 @@ class Opened(Protocol):
         """After a failed round: can it go on as it is? Else it is opened anew."""
 
 
+@runtime_checkable
+class Receives(Protocol):
+    """A source that is open and takes what others send; it loses what it has no room for."""
+
+    def received(self) -> Mapping[str, int]:
+        """Counts since it was opened, also after its end; `state.LOSSES` are among them."""
+
+
 @dataclass(frozen=True)
 class Stream:
     """A source of rows. place: where it is, for people. open: connects; raises SourceError, PfsquidError."""
@@ -52,6 +60,10 @@ class Stream:
     table: str
     place: str
     open: Callable[[], AbstractContextManager[Opened]]
+
+    def follow(self, lake: Lake, flush: float, stop: threading.Event, watch: Watch, state: State) -> None:
+        """See `follow` below."""
+        follow(lake, self, flush, stop, watch, state)
 
 
 def once(lake: Lake, stream: Stream) -> State:
@@ -73,7 +85,7 @@ def follow(lake: Lake, stream: Stream, flush: float, stop: threading.Event, watc
     pause = FIRST_PAUSE
     while not stop.is_set():
         try:
-            with stream.open() as opened:
+            with _entered(stream, state) as opened:
                 while not stop.is_set():
                     begin = time.monotonic()
                     failed = _tried(lake, stream, opened, flush, stop, state, watch)
@@ -95,6 +107,22 @@ def follow(lake: Lake, stream: Stream, flush: float, stop: threading.Event, watc
             _failed(state, exc, watch)
             stop.wait(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
+
+
+@contextmanager
+def _entered(stream: Stream, state: State) -> Iterator[Opened]:
+    """The source, open; what it counted in its end is kept, too."""
+    opened: Opened | None = None
+    try:
+        with stream.open() as opened:
+            yield opened
+    finally:
+        _count(state, opened)
+
+
+def _count(state: State, opened: object) -> None:
+    if isinstance(opened, Receives):
+        state.has_received(opened.received(), time.time())
 
 
 def told(exc: Exception) -> str:
@@ -135,6 +163,7 @@ def _round(
 
     def counted(so_far: Ingested) -> None:
         state.rows, state.rejects = before[0] + so_far.rows, before[1] + so_far.rejects
+        _count(state, opened)
         watch(state)
 
     def noted(batches: Iterator[Batch]) -> Iterator[Batch]:

@@ -5,13 +5,14 @@ Done with Arrow, since DuckDB's own sort of wide rows fails where it may have a 
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from pfsquid.lake.memory import give_back
 
 ROWS = 49_152  # sorted in memory at a time, and in a row group
 PIECE = 20_480  # read at a time
@@ -40,14 +41,6 @@ def sorted_rows(
             yield from _in_order(_collected(path), keys)
             path.unlink()
             give_back()
-
-
-def give_back() -> None:
-    """Give memory that is free back to the system; C libraries keep it for a next time, a hundred MB and more."""
-    pa.default_memory_pool().release_unused()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
-    if trim:
-        trim(0)
 
 
 def batches(connection: duckdb.DuckDBPyConnection, sql: str) -> Iterator[pa.Table]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ BEAT_SECONDS = 10.0  # a state that did not change is written down anew so often
 DEAD_SECONDS = 30.0  # one that was not written for so long: nobody is there
 HANGS_SECONDS = 120.0  # a source that gave no sign of life for so long beside `flush`
 
+LOSSES = ("dropped", "lost")  # counts of a receiver that say that lines are gone for good
 OK, FAILING, SILENT, HANGING, STOPPED, NEVER = "ok", "failing", "silent", "hanging", "not running", "never ran"
 
 
@@ -20,6 +22,8 @@ class State:
     rows, rejects, reasons: since the start of this process. caught_up: when a round last left nothing unread. newest:
     the latest row's own time. source, offset: the log read last, and how far. error: of the last round, '' where it
     went well; last_error and error_at stay. beat: the source's last sign of life. written: the process's.
+    received: what a receiver counts since its port was opened (see `streams.Receiving`), None of other sources.
+    losing: when it last had to drop something, or lost it.
     """
 
     name: str
@@ -42,6 +46,8 @@ class State:
     written: float = 0.0
     flush: float = 0.0
     reasons: dict[str, int] = field(default_factory=dict)
+    received: dict[str, int] | None = None
+    losing: float | None = None
 
     @property
     def lag_seconds(self) -> float:
@@ -58,7 +64,7 @@ class State:
 
     def set_back(self, now: float) -> None:
         """The clock was set back: what lies in the future happened now."""
-        for name in ("started", "caught_up", "last_data", "error_at", "beat"):
+        for name in ("started", "caught_up", "last_data", "error_at", "beat", "losing"):
             value = getattr(self, name)
             if value is not None and value > now:
                 setattr(self, name, now)
@@ -68,6 +74,14 @@ class State:
         self.last_data, self.newest = before.last_data, before.newest
         self.last_error, self.error_at = before.last_error, before.error_at
         self.source, self.offset = before.source, before.offset
+        self.received, self.losing = before.received, before.losing
+
+    def has_received(self, counts: Mapping[str, int], now: float) -> None:
+        """What a receiver counts now; the counts of one that was opened anew begin at 0."""
+        gone, before = (sum(one.get(name, 0) for name in LOSSES) for one in (counts, self.received or {}))
+        if gone > before or 0 < gone < before:
+            self.losing = now
+        self.received = dict(counts)
 
     def kind(self, now: float, alarm: float) -> str:
         """What there is to say of it: OK, or what needs a look. alarm: seconds without data."""

@@ -22,11 +22,31 @@ from pyiceberg.types import (
 )
 
 from collectors.batch import REJECTS_SCHEMA
+from collectors.directory.schema import ACCOUNTS_SCHEMA
+from collectors.entra.audits import AUDITS_SCHEMA
+from collectors.entra.directory import SERVICE_PRINCIPALS_SCHEMA
 from collectors.entra.signins import SIGNINS_SCHEMA
 from collectors.squid.schema import PROXY_SCHEMA
 from pfsquid.lake.rollup import USAGE_SCHEMA
 
 NAMESPACE = "pfsquid"
+_TIMESTAMP = pa.timestamp("us", tz="UTC")
+WINDOWS_SCHEMA = pa.schema(
+    [
+        pa.field("tenant", pa.string(), nullable=False),
+        pa.field("stream", pa.string(), nullable=False),
+        pa.field("start", _TIMESTAMP, nullable=False),
+        pa.field("end", _TIMESTAMP, nullable=False),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("rows", pa.int64(), nullable=False),
+        pa.field("late", pa.int64(), nullable=False),
+        pa.field("changed", pa.int64(), nullable=False),
+        pa.field("vanished", pa.int64(), nullable=False),
+        pa.field("reads", pa.int64(), nullable=False),
+        pa.field("read_at", _TIMESTAMP),
+        pa.field("why", pa.string()),
+    ]
+)
 _TYPES: dict[pa.DataType, IcebergType] = {
     pa.string(): StringType(),
     pa.binary(): BinaryType(),
@@ -107,8 +127,16 @@ TABLES: dict[str, TableSpec] = {
             SIGNINS_SCHEMA,
             by_day="created_at",
             unlike=("id", "raw"),
-            statistics=("created_at",),
+            statistics=("created_at", "tenant", "stream"),
             sorted_by=("user_id", "created_at"),
+        ),
+        TableSpec(
+            "audits",
+            AUDITS_SCHEMA,
+            by_day="activity_at",
+            unlike=("id", "raw"),
+            statistics=("activity_at", "tenant"),
+            sorted_by=("activity_at",),
         ),
         TableSpec(
             "rejects",
@@ -123,6 +151,21 @@ TABLES: dict[str, TableSpec] = {
             by_day="day",
             statistics=("day",),
             sorted_by=("user_name", "host", "firewall"),
+        ),
+        TableSpec("windows", WINDOWS_SCHEMA, sorted_by=("tenant", "stream", "start")),
+        TableSpec(
+            "accounts",
+            ACCOUNTS_SCHEMA,
+            unlike=("account_id", "raw"),
+            statistics=("tenant", "valid_from", "valid_to"),
+            sorted_by=("tenant", "account_id", "valid_from"),
+        ),
+        TableSpec(
+            "service_principals",
+            SERVICE_PRINCIPALS_SCHEMA,
+            unlike=("id", "raw"),
+            statistics=("tenant", "valid_from", "valid_to"),
+            sorted_by=("tenant", "id", "valid_from"),
         ),
     )
 }

@@ -81,6 +81,7 @@ def test_a_marked_line_is_a_reject_in_every_format(name: str) -> None:
         rows, rejects = parser.read(marked(raw, "a reason"), 0, "source", None)
         assert (rows.num_rows, len(rejects)) == (0, 1)
         assert rejects[0].raw.endswith(MARK + b"a reason")
+        assert rejects[0].reason == "broken off on the way: a reason"
 
 
 def test_an_empty_spool_is_no_error(spool: Path) -> None:

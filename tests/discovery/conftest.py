@@ -11,7 +11,7 @@ import pytest
 from pfsquid.discovery.answer import knowledge
 from pfsquid.discovery.duck import Knowledge
 from pfsquid.lake.catalog import Lake, open_lake
-from pfsquid.lake.collect import Report, collect_signins, collect_squid
+from pfsquid.lake.collect import Report, collect_entra, collect_squid
 
 APPS = """
 - {id: dropbox, name: Dropbox, vendor: Dropbox, category: cloudStorage, domains: [dropbox.com, dropboxapi.com],
@@ -112,7 +112,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     lake = open_lake(folder / "lake", make=True)
     log = write_log(folder / "pfsquid.log", TRAFFIC)
     collected(collect_squid(lake, [log], "pfsquid", None, lambda *_: None))
-    collected(collect_signins(lake, [write_sign_ins(folder / "signins.json")], lambda *_: None))
+    collected(collect_entra(lake, [write_sign_ins(folder / "signins.json")], lambda *_: None))
     return lake
 
 

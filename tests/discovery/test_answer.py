@@ -12,7 +12,7 @@ from pfsquid.discovery.ask import questions
 from pfsquid.discovery.duck import Knowledge
 from pfsquid.errors import WrongUse
 from pfsquid.lake.catalog import Lake, open_lake
-from pfsquid.lake.collect import collect_signins, collect_squid
+from pfsquid.lake.collect import collect_entra, collect_squid
 from tests.discovery.conftest import collected, write_log, write_sign_ins
 
 TWO_RICKS = """
@@ -28,7 +28,7 @@ def two_ricks(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     lake = open_lake(folder / "lake", make=True)
     sign_ins = write_sign_ins(folder / "s.json", [("2026-11-02T07:00:00Z", ("id", ""), "rick@example.com", "Slack", 0)])
     collected(collect_squid(lake, [write_log(folder / "a.log", TWO_RICKS)], "pfsquid", None, lambda *_: None))
-    collected(collect_signins(lake, [sign_ins], lambda *_: None))
+    collected(collect_entra(lake, [sign_ins], lambda *_: None))
     return lake
 
 

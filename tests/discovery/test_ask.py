@@ -18,8 +18,8 @@ def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0, second:
     return datetime(year, month, day, hour, minute, second, micro, UTC)
 
 
-def test_there_are_the_five_questions() -> None:
-    assert list(questions()) == ["app-people", "app-signins", "apps", "people", "unknown-domains"]
+def test_there_are_the_six_questions() -> None:
+    assert list(questions()) == ["app-people", "app-signins", "apps", "people", "unknown-domains", "unmatched-people"]
 
 
 @pytest.mark.parametrize("name", questions())

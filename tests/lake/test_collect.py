@@ -9,7 +9,7 @@ import pytest
 
 from pfsquid.errors import ExitCode, PfsquidError, WrongUse
 from pfsquid.lake.catalog import Lake
-from pfsquid.lake.collect import Report, collect_signins, collect_squid, exit_code
+from pfsquid.lake.collect import Report, collect_entra, collect_squid, exit_code
 from pfsquid.lake.ingest import Ingested
 from tests.lake.rows import held, new_lake
 from tests.running import ACCESS_LOG, SIGN_INS
@@ -57,10 +57,11 @@ def test_a_file_with_nothing_new_is_noted(lake: Lake) -> None:
     assert again.notes() == [f"{ACCESS_LOG}: nothing new to collect"]
 
 
-def test_sign_ins_that_are_there_already_are_noted_by_their_number_only(lake: Lake) -> None:
+def test_sign_ins_that_are_there_already_are_counted_and_no_more(lake: Lake) -> None:
     for _ in range(2):
-        (report,) = collect_signins(lake, [SIGN_INS], lambda *_: None)
-    assert (report.done.unchanged, report.notes()) == (75, [])
+        (report,) = collect_entra(lake, [SIGN_INS], lambda *_: None)
+    recognised = f"{SIGN_INS}: sign-ins as Microsoft Graph gives them"
+    assert (report.done.unchanged, report.notes()) == (75, [recognised])
 
 
 def test_rejects_are_noted_by_reason(lake: Lake, tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_the_command_for_another_format_can_be_pasted(lake: Lake, tmp_path: Path
 def test_a_file_cut_off_says_how_much_is_kept(lake: Lake, tmp_path: Path) -> None:
     cut = tmp_path / "cut.json"
     cut.write_bytes(SIGN_INS.read_bytes()[:50_000])
-    (report,) = collect_signins(lake, [cut], lambda *_: None)
+    (report,) = collect_entra(lake, [cut], lambda *_: None)
     assert report.problem is not None
     assert f"the {report.done.rows} rows before that are in the lake" in report.problem.message
 

@@ -6,6 +6,7 @@ SELECT
   apps.app_id AS app,
   apps.name AS app_name,
   apps.tag,
+  apps.federated,
   count(DISTINCT CASE WHEN traffic.requests > 0 THEN traffic.day END) AS days,
   CAST(sum(traffic.requests) AS bigint) AS requests,
   CAST(sum(traffic.denied) AS bigint) AS denied,
@@ -19,5 +20,5 @@ FROM traffic
 JOIN apps ON apps.app_id = traffic.app_id
 JOIN people ON people.person_id = traffic.person_id
 LEFT JOIN signed ON signed.person_id = traffic.person_id AND signed.app_id = traffic.app_id
-GROUP BY traffic.person_id, people.display_name, apps.app_id, apps.name, apps.tag
-ORDER BY CASE WHEN max(signed.last_sign_in) IS NULL THEN 0 ELSE 1 END, bytes_up DESC NULLS LAST, bytes_down DESC NULLS LAST, person, app
+GROUP BY traffic.person_id, people.display_name, apps.app_id, apps.name, apps.tag, apps.federated
+ORDER BY CASE WHEN max(signed.last_sign_in) IS NOT NULL THEN 2 WHEN apps.federated THEN 0 ELSE 1 END, bytes_up DESC NULLS LAST, bytes_down DESC NULLS LAST, person, app

@@ -6,6 +6,7 @@ SELECT
   apps.category,
   apps.risk,
   apps.tag,
+  apps.federated,
   count(DISTINCT CASE WHEN traffic.requests > 0 THEN traffic.person_id END) AS people,
   CAST(sum(traffic.requests) AS bigint) AS requests,
   CAST(sum(traffic.denied) AS bigint) AS denied,
@@ -15,5 +16,5 @@ SELECT
   max(traffic.last_use) AS last_use
 FROM traffic
 JOIN apps ON apps.app_id = traffic.app_id
-GROUP BY apps.app_id, apps.name, apps.category, apps.risk, apps.tag
+GROUP BY apps.app_id, apps.name, apps.category, apps.risk, apps.tag, apps.federated
 ORDER BY people DESC, requests DESC, app

@@ -28,10 +28,10 @@ FROM (
 ) used
 LEFT JOIN people ON people.person_id = used.person_id
 LEFT JOIN (
-  SELECT people.person_id, max(signins.created_at) AS last_sign_in
+  SELECT identities.person_id, max(signins.created_at) AS last_sign_in
   FROM signins
-  JOIN people ON people.identity = coalesce(signins.user_id, lower(signins.user_principal_name))
+  JOIN identities ON identities.identity = coalesce(signins.user_id, lower(signins.user_principal_name))
   WHERE signins.error_code = 0 AND signins.created_at < :until
-  GROUP BY people.person_id
+  GROUP BY identities.person_id
 ) signs ON signs.person_id = used.person_id
 ORDER BY used.requests DESC, person

@@ -1,13 +1,13 @@
 -- Successful sign-ins through Entra ID, by person and app of the catalogue.
 signed AS (
   SELECT
-    people.person_id,
+    identities.person_id,
     signin_apps.app_id,
     count(*) AS sign_ins,
     max(signins.created_at) AS last_sign_in
   FROM signins
-  JOIN people ON people.identity = coalesce(signins.user_id, lower(signins.user_principal_name))
+  JOIN identities ON identities.identity = coalesce(signins.user_id, lower(signins.user_principal_name))
   JOIN signin_apps ON signin_apps.signin_app = coalesce(signins.app_id, '') || '|' || coalesce(signins.app_name, '')
   WHERE signins.error_code = 0 AND signins.created_at < :until
-  GROUP BY people.person_id, signin_apps.app_id
+  GROUP BY identities.person_id, signin_apps.app_id
 )

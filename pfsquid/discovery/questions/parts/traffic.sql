@@ -1,4 +1,5 @@
--- Use by people: computers and service accounts left out. Who came without a user name is one nobody for all.
+-- Use by people: computers and service accounts left out. Who came without a user name is one nobody for all. The spans
+-- of a user name follow each other without a gap, so that each row has one meaning, and sums stay what they are.
 traffic AS (
   SELECT
     counted.*,
@@ -9,6 +10,8 @@ traffic AS (
   FROM counted
   JOIN hosts ON hosts.host = counted.host
   LEFT JOIN principals ON principals.user_name = counted.user_name
+    AND (principals.valid_from IS NULL OR principals.valid_from <= counted.moment)
+    AND (principals.valid_to IS NULL OR principals.valid_to > counted.moment)
   WHERE counted.requests + counted.denied > 0
     AND coalesce(principals.kind, 'person') = 'person'
     AND (:app IS NULL OR hosts.app_id = :app)

@@ -1,0 +1,1 @@
+"""Accounts of directories → rows of `accounts`. Reads what it is given, asks nobody."""
