@@ -101,7 +101,9 @@ def status(
     notes += [f"{name}: {gap}" for name, one in reached.items() for gap in one.not_given[:5]]
     leaving = [(name, gap) for name, one in reached.items() for gap in one.leaving[:5]]
     notes += [f"{name}: {gap}; gone from Graph within a day: pfsquid collect entra" for name, gap in leaving]
-    views.show(screen, STATUS_COLUMNS, rows, Format.JSON if json else Format.TABLE, notes=notes)
+    told = [at for at in range(len(STATUS_COLUMNS)) if json or any(row[at] is not None for row in rows)]
+    columns, rows = [STATUS_COLUMNS[at] for at in told], [tuple(row[at] for at in told) for row in rows]
+    views.show(screen, columns, rows, Format.JSON if json else Format.TABLE, notes=notes)
     raise typer.Exit(ExitCode.FOUND if notes else ExitCode.DONE)
 
 

@@ -111,7 +111,8 @@ class Flood(Exception):  # noqa: N818 - reads as what it is
 
 @dataclass
 class Reading:
-    """One slice being read. step: pages of a piece; None for one piece in the end. pages: read so far."""
+    """One slice being read. step: pages of a piece; None for one piece in the end. pages: read so far. largest: records
+    of the largest page that the stream has given, also before; a server may give smaller pages than it was asked for."""
 
     stream: GraphStream
     tenant: str
@@ -119,6 +120,7 @@ class Reading:
     start: int
     end: int
     step: int | None
+    largest: int = 0
     pages: int = 0
     _ordered: bool = True
     _newest: datetime | None = None
@@ -143,11 +145,12 @@ class Reading:
         """
         asked = datetime.fromtimestamp(self.start, UTC)
         while True:
-            last: Rows | None = None
+            doubt = False
             for page in self.ask(query_of(self.stream, asked, datetime.fromtimestamp(self.end, UTC))):
                 self.pages += 1
-                last = page
                 self._add(page)
+                doubt = page.last and self._doubtful(page, asked)
+                self.largest = max(self.largest, len(page.ids))
                 if page.last:
                     continue
                 cut = int(self._newest.timestamp()) if self._newest else self._begin
@@ -157,10 +160,15 @@ class Reading:
                         return
                 if len(self._held) > MOST_HELD:
                     raise TooLarge(f"more than {MOST_HELD} pages, in no order")
-            if last is None or not (last.full and last.last):
+            if not doubt:
                 break
-            asked = self._after(asked)  # a full page without a link may be one that lost it
+            asked = self._after(asked)
         yield self._piece(self.end)
+
+    def _doubtful(self, page: Rows, asked: datetime) -> bool:
+        """Can a page without a link be one that lost it? Where it is full, or as large as any that came before."""
+        onward = self._ordered and self._newest is not None and self._newest > asked
+        return page.full or (onward and len(page.ids) >= max(self.largest, 1))
 
     def _after(self, asked: datetime) -> datetime:
         if not self._ordered or self._newest is None:

@@ -32,7 +32,7 @@ from pfsquid.lake.state import State
 from pfsquid.lake.windows import load, write_table
 
 COMMITS = threading.Lock()  # what takes memory is done one at a time
-STEP = 4  # pages of a commit; one where this stream is killed again and again
+STEP = 2  # pages of a commit; one where this stream is killed again and again
 TABLE_SECONDS = 60  # how often the table `windows` is written at least, while much is read
 _READS = 4  # of a span whose rows vanish, until two agree
 _DEAD = 3  # links that died in a row, until less is asked for
@@ -102,10 +102,12 @@ class Reader:
             return rows_of(records, self.asked, self.stream.tenant)
 
         for page in self.graph.pages(self.asked.path, query, self.asked.version, take):
-            yield replace(page.taken or take([]), full=page.full, last=page.last)
+            rows = page.taken or take([])
+            yield replace(rows, full=page.full, last=page.last)
+            self.hints.page = max(self.hints.page, len(rows.ids))
 
     def _reading(self, start: int, end: int, step: int | None) -> Reading:
-        return Reading(self.asked, self.stream.tenant, self._ask, start, end, step)
+        return Reading(self.asked, self.stream.tenant, self._ask, start, end, step, self.hints.page)
 
     def _slice(self, task: Task) -> None:
         reading = self._reading(task.start, task.end, 1 if self.hints.crashes else STEP)

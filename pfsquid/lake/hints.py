@@ -26,7 +26,7 @@ _STUBBORN = 3  # crashes at the same slice until less of it is asked for
 class Hints:
     """length: of the next slice, in seconds. ceiling: of that, after one that was not given.
     crashes: readers that died in a slice lately. at: the slice being read. read_at: when a
-    listing was read. died_at: the end of the slice in which the last reader died, and stuck: how many did there."""
+    listing was read. page: records of the largest page that came. died_at: the end of the slice in which the last reader died, and stuck: how many did there."""
 
     path: Path
     length: int
@@ -34,6 +34,7 @@ class Hints:
     crashes: int = 0
     at: tuple[int, int] | None = None
     read_at: float | None = None
+    page: int = 0
     died_at: int | None = None
     stuck: int = 0
     _done: int = field(default=0)
@@ -49,6 +50,7 @@ class Hints:
             hints.ceiling = min(max(int(told["ceiling"]), rules.least), rules.most)
             hints.crashes = int(told["crashes"])
             hints.read_at = told.get("read_at")
+            hints.page = int(told.get("page", 0))
             if told["at"] is not None:
                 hints.crashes += 1
                 end = told["at"][1]
@@ -85,7 +87,7 @@ class Hints:
 
     def save(self) -> None:
         """Write it down; a lake without room for it is no error."""
-        names = ("length", "ceiling", "crashes", "at", "read_at", "died_at", "stuck")
+        names = ("length", "ceiling", "crashes", "at", "read_at", "page", "died_at", "stuck")
         told = {name: getattr(self, name) for name in names}
         new = self.path.with_suffix(f".{os.getpid()}")
         with suppress(OSError):

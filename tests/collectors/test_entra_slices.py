@@ -32,10 +32,10 @@ def pages(*records: list[Record], last: bool = True) -> Iterator[Rows]:
         yield replace(rows_of(page, STREAM, TENANT), full=len(page) >= 10, last=ends and last)
 
 
-def reading(*chains: list[list[Record]], step: int | None = 1, end: int = 1000) -> Reading:
+def reading(*chains: list[list[Record]], step: int | None = 1, end: int = 1000, largest: int = 10) -> Reading:
     """Each query is answered by the next chain of pages."""
     left = iter(chains)
-    return Reading(STREAM, TENANT, lambda _: pages(*next(left)), START, START + end, step)
+    return Reading(STREAM, TENANT, lambda _: pages(*next(left)), START, START + end, step, largest)
 
 
 def ids(found: Reading) -> list[list[str]]:
@@ -87,6 +87,20 @@ def test_more_at_one_moment_than_a_page_holds_is_told() -> None:
     flood = [record(f"r{n}", 5) for n in range(10)]
     with pytest.raises(Flood):
         ids(reading([flood], [flood]))
+
+
+def test_a_page_as_large_as_any_before_without_a_link_is_asked_on_from() -> None:
+    """A server that gives three records a page whatever it is asked for."""
+    chain = [record(str(number), number) for number in range(8)]
+    cut = [[chain[0:3], chain[3:6]], [chain[5:8]], [chain[7:8]]]
+    found = reading(*cut, step=None, largest=0)
+    assert ids(found) == [[str(number) for number in range(8)]]
+    assert found.largest == 3
+
+
+def test_a_smaller_page_than_before_is_taken_for_the_last() -> None:
+    chain = [record(str(number), number) for number in range(2)]
+    assert ids(reading([chain], largest=3)) == [["0", "1"]]
 
 
 def test_a_full_page_in_no_order_without_a_link_asks_for_less() -> None:
