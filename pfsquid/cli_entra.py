@@ -49,14 +49,17 @@ def check(
     if not settings.collect.entra:
         raise WrongUse("the configuration names no tenant", "see collect: entra: in configs/example.yaml")
     whole = lake_folder(lake, settings, os.environ).expanduser().absolute()
-    rows, notes = [], []
+    rows = []
+    cures: dict[tuple[str, str], list[str]] = {}  # of a tenant, with the streams that each would help
     for tenant in tenants_of(settings, folder, whole if whole.is_dir() else None, [name] if name else []):
         wanted = [STREAMS.get(one) or DIRECTORY_STREAMS[one] for one in dict.fromkeys(tenant.settings.streams)]
         for one in probe(tenant.graph(), wanted, datetime.now(UTC)):
             rows.append((tenant.name, one.stream, "works" if one.works else "does not", one.detail))
-            notes += [f"{tenant.name}, {one.stream}: {cure}" for cure in one.cures]
+            for cure in one.cures:
+                cures.setdefault((tenant.name, cure), []).append(one.stream)
+    notes = [f"{tenant}, {', '.join(streams)}: {cure}" for (tenant, cure), streams in cures.items()]
     columns = ("tenant", "stream", "works", "detail")
-    views.show(screen, columns, rows, Format.JSON if json else Format.TABLE, notes=list(dict.fromkeys(notes)))
+    views.show(screen, columns, rows, Format.JSON if json else Format.TABLE, notes=notes)
     raise typer.Exit(ExitCode.DONE if all(row[2] == "works" for row in rows) else ExitCode.FOUND)
 
 

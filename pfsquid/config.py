@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import Field, ValidationError, field_validator
@@ -226,10 +226,15 @@ def _fault(error: Any, lines: Mapping[Where, int]) -> _Fault:
 
 
 def _keys_beside(where: Where) -> Iterator[str]:
-    model: Any = Config
+    kind: Any = Config
     for key in where[:-1]:
-        model = model.model_fields[key].annotation
-    yield from model.model_fields
+        if get_origin(kind) is dict:
+            kind = get_args(kind)[1]
+        else:
+            kind = kind.model_fields[key].annotation
+            if get_origin(kind) is not dict:  # `Section | None`
+                kind = next((one for one in get_args(kind) if hasattr(one, "model_fields")), kind)
+    yield from kind.model_fields
 
 
 def _dotted(where: Where) -> str:

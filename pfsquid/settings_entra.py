@@ -14,20 +14,23 @@ from collectors.entra.windows import Rules
 from pfsquid.settings import Duration, Secret, Section
 
 _GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+# An id that is no GUID is for Entra ID to refuse: private clouds may have others.
+_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
+_NO_TENANT = frozenset({"common", "organizations", "consumers"})  # of sign-ins by people, not of an app's own
 _HTTPS = re.compile(r"https://[A-Za-z0-9.-]+(?::\d{1,5})?(?:/[A-Za-z0-9._~/-]*)?")
 ALL_STREAMS = (*STREAMS, *DIRECTORY_STREAMS)
 
 
-def _guid(text: str) -> str:
-    if not _GUID.fullmatch(text.lower()):
-        raise ValueError("must be an id such as 11111111-2222-3333-4444-555555555555")
-    return text.lower()
+def _client_id(text: str) -> str:
+    if not _ID.fullmatch(text):
+        raise ValueError("must be the app's id, such as 11111111-2222-3333-4444-555555555555; not its name")
+    return text.lower() if _GUID.fullmatch(text.lower()) else text
 
 
 def _tenant(text: str) -> str:
-    if _GUID.fullmatch(text.lower()) or re.fullmatch(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", text):
-        return text.lower()
-    raise ValueError("must be the tenant's id (a GUID), or one of its domains such as contoso.onmicrosoft.com")
+    if not _ID.fullmatch(text) or text.lower() in _NO_TENANT:
+        raise ValueError("must be the tenant's id (a GUID), or one of its domains such as contoso.onmicrosoft.com")
+    return text.lower()
 
 
 def _https(text: str) -> str:
@@ -42,7 +45,7 @@ def _stream(text: str) -> str:
     return text
 
 
-Guid = Annotated[str, AfterValidator(_guid)]
+ClientId = Annotated[str, AfterValidator(_client_id)]
 Tenant = Annotated[str, AfterValidator(_tenant)]
 HttpsUrl = Annotated[str, AfterValidator(_https)]
 StreamName = Annotated[str, AfterValidator(_stream)]
@@ -72,7 +75,7 @@ class EntraSettings(Section):
     """A tenant of Entra ID and the app that reads it. Times in seconds."""
 
     tenant: Tenant
-    client_id: Guid
+    client_id: ClientId
     secret: Secret | None = None
     certificate: Path | None = None
     passphrase: Secret | None = None

@@ -61,6 +61,19 @@ def test_the_next_step_opens_the_file_at_the_first_error(write: Write) -> None:
     [
         ("laek: x", "1: laek: there is no such key; did you mean lake?"),
         ("qqqq: x", f"1: qqqq: there is no such key; there are {', '.join(Config.model_fields)}"),
+        ("firewalls: {o: {host: a.b, prt: 22}}", "1: firewalls.o.prt: there is no such key; did you mean port?"),
+        (
+            "collect: {squid: {a: {path: x, formt: y}}}",
+            "1: collect.squid.a.formt: there is no such key; did you mean format?",
+        ),
+        (
+            "collect:\n  entra:\n    c: {tenant: a.b, client_id: b, secrt: 'env:X', secret: 'env:Y'}",
+            "3: collect.entra.c.secrt: there is no such key; did you mean secret?",
+        ),
+        (
+            "kerberos: {realm: A.B, proxy: p.b, keytab: k, relm: x}",
+            "1: kerberos.relm: there is no such key; did you mean realm?",
+        ),
         ("people:\n  realm: {}", "2: people.realm: there is no such key; did you mean realms?"),
         ("apps:\n\n  sing_ins: {}", "3: apps.sing_ins: there is no such key; did you mean sign_ins?"),
     ],

@@ -111,8 +111,11 @@ class Flood(Exception):  # noqa: N818 - reads as what it is
 
 @dataclass
 class Reading:
-    """One slice being read. step: pages of a piece; None for one piece in the end. pages: read so far. largest: records
-    of the largest page that the stream has given, also before; a server may give smaller pages than it was asked for."""
+    """One slice being read. step: pages of a piece; None for one piece in the end. pages: read so far.
+
+    largest: records of the largest page with a link that the stream ever gave, since a server may give smaller pages
+    than it is asked for; 0 where there was none.
+    """
 
     stream: GraphStream
     tenant: str
@@ -149,10 +152,10 @@ class Reading:
             for page in self.ask(query_of(self.stream, asked, datetime.fromtimestamp(self.end, UTC))):
                 self.pages += 1
                 self._add(page)
-                doubt = page.last and self._doubtful(page, asked)
-                self.largest = max(self.largest, len(page.ids))
                 if page.last:
+                    doubt = self._doubtful(page, asked)
                     continue
+                self.largest = max(self.largest, len(page.ids))
                 cut = int(self._newest.timestamp()) if self._newest else self._begin
                 if self._ordered and cut > self._begin and self._is_large():
                     yield self._piece(cut)
@@ -166,9 +169,9 @@ class Reading:
         yield self._piece(self.end)
 
     def _doubtful(self, page: Rows, asked: datetime) -> bool:
-        """Can a page without a link be one that lost it? Where it is full, or as large as any that came before."""
+        """Can a page without a link be one that lost it? Where it is full, or as large as those that have a link."""
         onward = self._ordered and self._newest is not None and self._newest > asked
-        return page.full or (onward and len(page.ids) >= max(self.largest, 1))
+        return page.full or (onward and 0 < self.largest <= len(page.ids))
 
     def _after(self, asked: datetime) -> datetime:
         if not self._ordered or self._newest is None:

@@ -104,7 +104,8 @@ class Reader:
         for page in self.graph.pages(self.asked.path, query, self.asked.version, take):
             rows = page.taken or take([])
             yield replace(rows, full=page.full, last=page.last)
-            self.hints.page = max(self.hints.page, len(rows.ids))
+            if not page.last:
+                self.hints.page = max(self.hints.page, len(rows.ids))
 
     def _reading(self, start: int, end: int, step: int | None) -> Reading:
         return Reading(self.asked, self.stream.tenant, self._ask, start, end, step, self.hints.page)

@@ -24,9 +24,9 @@ _STUBBORN = 3  # crashes at the same slice until less of it is asked for
 
 @dataclass
 class Hints:
-    """length: of the next slice, in seconds. ceiling: of that, after one that was not given.
-    crashes: readers that died in a slice lately. at: the slice being read. read_at: when a
-    listing was read. page: records of the largest page that came. died_at: the end of the slice in which the last reader died, and stuck: how many did there."""
+    """length: of the next slice, in seconds. ceiling: of that, after one that was not given. crashes: readers that died
+    in a slice lately. at: the slice being read. read_at: when a listing was read. page: see
+    `Reading.largest`. died_at: the end of the slice in which the last reader died, and stuck: how many did there."""
 
     path: Path
     length: int

@@ -89,7 +89,7 @@ def test_more_at_one_moment_than_a_page_holds_is_told() -> None:
         ids(reading([flood], [flood]))
 
 
-def test_a_page_as_large_as_any_before_without_a_link_is_asked_on_from() -> None:
+def test_a_page_as_large_as_those_with_a_link_is_asked_on_from() -> None:
     """A server that gives three records a page whatever it is asked for."""
     chain = [record(str(number), number) for number in range(8)]
     cut = [[chain[0:3], chain[3:6]], [chain[5:8]], [chain[7:8]]]

@@ -27,7 +27,7 @@ class Remote:
     url: str
     ca: Path
 
-    def call(self, name: str, **arguments: Any) -> Any:
+    def call(self, name: str, /, **arguments: Any) -> Any:
         """Raises urllib.error.HTTPError where the server does not understand it."""
         request = urllib.request.Request(f"{self.url}/_control/{name}", json.dumps(arguments).encode())
         with urllib.request.urlopen(request, context=self._context()) as answer:
