@@ -124,13 +124,14 @@ class Graph:
         query: Mapping[str, str],
         version: str = "v1.0",
         take: Callable[[list[Record]], Any] | None = None,
+        sending: Callable[[], None] | None = None,
     ) -> Iterator[Page]:
         """The pages of a collection, in Graph's order; one with `last` ends them.
 
         A page that repeats one before is left out (as the last it comes empty). DEAD_LINK: the rest cannot be reached,
         as the link has died or leads in a circle; begin again. take: makes of a page's records what the caller keeps,
         `Page.taken`; the records themselves are dropped. It is called for one page at a time, however many threads
-        read, since a page takes ten times its size while it is looked at.
+        read, since a page takes ten times its size while it is looked at. sending: told of each request that goes out.
         """
         url = self._url(path, query, version)
         followed: set[bytes] = set()
@@ -138,7 +139,7 @@ class Graph:
         top = int(query.get("$top", 0))
         for number in count():  # no recursion: a chain may have thousands of links
             followed.add(_digest(url))
-            page = self._fetched(url, path, number > 0, lambda body: _read(body, take))
+            page = self._fetched(url, path, number > 0, lambda body: _read(body, take), sending)
             repeats = page.count > 0 and page.print_ in read
             read.add(page.print_)
             if repeats:
@@ -170,7 +171,14 @@ class Graph:
             )
         return url
 
-    def _fetched(self, url: str, path: str, following: bool, read: Callable[[bytes], T]) -> T:
+    def _fetched(
+        self,
+        url: str,
+        path: str,
+        following: bool,
+        read: Callable[[bytes], T],
+        sending: Callable[[], None] | None = None,
+    ) -> T:
         """A good answer, read. Asks again while that may help."""
         failures: Counter[Kind] = Counter()
         renew = renewed = False
@@ -179,7 +187,7 @@ class Graph:
             try:
                 token = self._tokens.token(renew)
                 renew = False
-                answer = self._sent(url, token)
+                answer = self._sent(url, token, sending)
                 return self._judged(answer, url, path, following, token, read)
             except GraphError as exc:
                 if exc.kind is Kind.UNAUTHORIZED and not renewed:
@@ -191,13 +199,15 @@ class Graph:
                 self._give_up(exc, failures)
                 self._back_off(exc, failures.total())
 
-    def _sent(self, url: str, token: str) -> Answer:
+    def _sent(self, url: str, token: str, sending: Callable[[], None] | None) -> Answer:
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json", "Prefer": _PREFER}
         paused = self._limit.paused()
         if paused > self._patience.longest:
             raise GraphError(Kind.THROTTLED, "Microsoft Graph has asked not to be asked", *_LATER, wait=paused)
         with self._limit.turn(self._stop) as turn:
             self._note("requests")
+            if sending:
+                sending()
 
             def seen() -> None:
                 with suppress(OSError):  # of the journal; it comes again at the end of the turn, as what it is

@@ -32,7 +32,7 @@ from pfsquid.lake.state import State
 from pfsquid.lake.windows import load, write_table
 
 COMMITS = threading.Lock()  # what takes memory is done one at a time
-STEP = 2  # pages of a commit; one where this stream is killed again and again
+STEP = 1  # pages of a commit: the limit gives more time between two than a commit takes, and a kill may come then
 TABLE_SECONDS = 60  # how often the table `windows` is written at least, while much is read
 _READS = 4  # of a span whose rows vanish, until two agree
 _DEAD = 3  # links that died in a row, until less is asked for
@@ -67,7 +67,6 @@ class Reader:
             self._round()
         finally:
             self.hints.end()
-            self.hints.save()
 
     def _round(self) -> None:
         self._load()
@@ -75,7 +74,6 @@ class Reader:
         horizon = self.rules.horizon(begun)
         started = begun
         while task := next_task(self._ledger, time.time(), horizon, self.hints.length, self.rules):
-            self.hints.begin(task.start, task.end)
             try:
                 self._slice(task)
             except Moved:
@@ -97,21 +95,28 @@ class Reader:
         self._wrote = time.time()
         write_table(self.lake, int(self._wrote))
 
-    def _ask(self, query: dict[str, str]) -> Iterator[Rows]:
+    def _ask(self, query: dict[str, str], start: int, end: int) -> Iterator[Rows]:
         def take(records: list[Record]) -> Rows:
             return rows_of(records, self.asked, self.stream.tenant)
 
-        for page in self.graph.pages(self.asked.path, query, self.asked.version, take):
+        def sending() -> None:
+            self.hints.begin(start, end)
+
+        for page in self.graph.pages(self.asked.path, query, self.asked.version, take, sending):
+            self.hints.end()
             rows = page.taken or take([])
             yield replace(rows, full=page.full, last=page.last)
             if not page.last:
                 self.hints.page = max(self.hints.page, len(rows.ids))
 
     def _reading(self, start: int, end: int, step: int | None) -> Reading:
-        return Reading(self.asked, self.stream.tenant, self._ask, start, end, step, self.hints.page)
+        def ask(query: dict[str, str]) -> Iterator[Rows]:
+            return self._ask(query, start, end)
+
+        return Reading(self.asked, self.stream.tenant, ask, start, end, step, self.hints.page)
 
     def _slice(self, task: Task) -> None:
-        reading = self._reading(task.start, task.end, 1 if self.hints.crashes else STEP)
+        reading = self._reading(task.start, task.end, STEP)
         try:
             for piece in reading.pieces():
                 self._commit(piece)

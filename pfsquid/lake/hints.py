@@ -1,8 +1,7 @@
 """What a process that reads a stream tells the next one, should it die: what it was at, and how large slices may be.
 
 A file beside the tables, an observation and no state: where it is missing or wrong, reading is slower for a while and
-nothing else. A stream whose reader died in the middle of a slice reads in smaller steps for some time: so it gets on
-however often it is killed, and where the slice itself is what kills it, it is asked for in ever smaller parts.
+nothing else. Where it is a request itself that readers die of, it is asked for in ever smaller parts.
 """
 
 from __future__ import annotations
@@ -17,21 +16,19 @@ from collectors.entra.schedule import longer, shorter
 from collectors.entra.windows import HOUR, Rules
 
 FOLDER = ".entra"
-_CALM = 50  # pieces in a row until a crash is forgotten
 _PATIENCE = 8  # pieces in a row until larger slices are asked for again
 _STUBBORN = 3  # crashes at the same slice until less of it is asked for
 
 
 @dataclass
 class Hints:
-    """length: of the next slice, in seconds. ceiling: of that, after one that was not given. crashes: readers that died
-    in a slice lately. at: the slice being read. read_at: when a listing was read. page: see
-    `Reading.largest`. died_at: the end of the slice in which the last reader died, and stuck: how many did there."""
+    """length: of the next slice, in seconds. ceiling: of that, after one that was not given. at: the slice of the
+    request that is under way. read_at: when a listing was read. page: see `Reading.largest`. died_at: the end of the
+    slice in whose request the last reader died, and stuck: how many did there."""
 
     path: Path
     length: int
     ceiling: int
-    crashes: int = 0
     at: tuple[int, int] | None = None
     read_at: float | None = None
     page: int = 0
@@ -48,11 +45,9 @@ class Hints:
             told = json.loads(path.read_text("utf-8"))
             hints.length = min(max(int(told["length"]), rules.least), rules.most)
             hints.ceiling = min(max(int(told["ceiling"]), rules.least), rules.most)
-            hints.crashes = int(told["crashes"])
             hints.read_at = told.get("read_at")
             hints.page = int(told.get("page", 0))
             if told["at"] is not None:
-                hints.crashes += 1
                 end = told["at"][1]
                 hints.stuck = told.get("stuck", 0) + 1 if end == told.get("died_at") else 1
                 hints.died_at = end
@@ -61,15 +56,13 @@ class Hints:
         return hints
 
     def begin(self, start: int, end: int) -> None:
-        """A slice is going to be read."""
+        """A request for a part of this slice goes out."""
         self.at = (start, end)
         self.save()
 
     def progress(self, rules: Rules) -> None:
         """A piece of it is in the lake."""
         self._done += 1
-        if self._done >= _CALM:
-            self.crashes = 0
         if self._done % _PATIENCE == 0:
             self.ceiling = min(self.ceiling * 2, rules.most)
 
@@ -82,12 +75,13 @@ class Hints:
         self.length = self.ceiling = shorter(min(self.length, span), rules)
 
     def end(self) -> None:
-        """The slice is done, in whatever way. Not written down before the next one begins."""
+        """There is an answer, or none will come any more."""
         self.at = None
+        self.save()
 
     def save(self) -> None:
         """Write it down; a lake without room for it is no error."""
-        names = ("length", "ceiling", "crashes", "at", "read_at", "page", "died_at", "stuck")
+        names = ("length", "ceiling", "at", "read_at", "page", "died_at", "stuck")
         told = {name: getattr(self, name) for name in names}
         new = self.path.with_suffix(f".{os.getpid()}")
         with suppress(OSError):
