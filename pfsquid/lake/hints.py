@@ -69,10 +69,12 @@ class Hints:
     def grow(self, pages: int, rules: Rules) -> None:
         """A slice of full length was given in so many pages."""
         self.length = min(longer(self.length, pages, rules), self.ceiling)
+        self.save()
 
     def shrink(self, span: int, rules: Rules) -> None:
         """A slice of so many seconds was not given; larger ones are not asked for again at once."""
         self.length = self.ceiling = shorter(min(self.length, span), rules)
+        self.save()
 
     def end(self) -> None:
         """There is an answer, or none will come any more."""
