@@ -6,14 +6,17 @@ record without value, so that nothing is lost in silence. A body that ends too e
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from collectors.entra.errors import GraphError, Kind
 from collectors.entra.records import Record
 
+Each = Callable[[Record], Any]
 _DECODER = json.JSONDecoder(strict=False)
 _BLANK = re.compile(r"[ \t\r\n]*")
 _BLANK_OR_COMMA = re.compile(r"[ \t\r\n,]*")
@@ -42,16 +45,25 @@ _STATUS_OF = {
 
 @dataclass
 class Parsed:
-    """An answer. records: None where there is no list `value`. next: the link, '' where this is the last page."""
+    """An answer. records: what was made of each, None where there is no list `value`. next: the link, '' where this is
+    the last page. print_: a digest of the records' texts."""
 
-    records: list[Record] | None = None
+    records: list[Any] | None = None
     next: str = ""
+    print_: bytes = b""
     error: Any = None
     others: dict[str, Any] = field(default_factory=dict)
 
 
-def parsed(body: bytes) -> Parsed:
-    """A JSON object as Graph sends it. Raises GraphError BROKEN where it is none, or is cut off."""
+def parsed(body: bytes, each: Each | None = None) -> Parsed:
+    """A JSON object as Graph sends it. each: what to make of a record, at once: a record takes ten times its text as
+    long as it is held. Raises GraphError BROKEN where it is none, or is cut off."""
+    seen = hashlib.blake2b(digest_size=16)
+
+    def made(record: Record) -> Any:
+        seen.update(record.text.encode("utf-8", "surrogatepass") + b"\0")
+        return record if each is None else each(record)
+
     text = body.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
     at = _after(_BLANK, text, 0)
     if text[at : at + 1] != "{":
@@ -65,7 +77,7 @@ def parsed(body: bytes) -> Parsed:
             raise _broken("the answer is damaged", text[at:])
         at = _after(_BLANK, text, at + 1)
         if key == "value" and text[at : at + 1] == "[":
-            at = _elements(text, at, answer)
+            at = _elements(text, at, answer, made)
         else:
             value, at = _value(text, at)
             _take(answer, str(key), value)
@@ -74,6 +86,7 @@ def parsed(body: bytes) -> Parsed:
         raise _broken("the answer is cut off" if at >= len(text) else "the answer is damaged", text[at:])
     if text[at + 1 :].strip():
         raise _broken("more follows the answer", text[at + 1 :])
+    answer.print_ = seen.digest()
     return answer
 
 
@@ -86,14 +99,15 @@ def _take(answer: Parsed, key: str, value: Any) -> None:
         answer.others[key] = value
 
 
-def _elements(text: str, begin: int, answer: Parsed) -> int:
-    """Append the elements of a list to the records. Returns the place after it."""
+def _elements(text: str, begin: int, answer: Parsed, made: Each) -> int:
+    """Append what is made of the elements of a list to the records. Returns the place after it."""
     if answer.records is None:
         answer.records = []
     at = _after(_BLANK_OR_COMMA, text, begin + 1)
     while at < len(text) and text[at] != "]":
         record, end = _record(text, at)
-        answer.records.append(record)
+        answer.records.append(made(record))
+        del record
         at = _after(_BLANK_OR_COMMA, text, end)
     if at >= len(text):
         raise _broken("the answer is cut off", "")
@@ -163,9 +177,9 @@ class ErrorObject(Exception):  # noqa: N818 - Graph's word for it
         self.code, self.text = _code_and_text(error)
 
 
-def collection(body: bytes) -> Parsed:
-    """A page of records. Raises GraphError BROKEN where it is none, ErrorObject where it is an error."""
-    answer = parsed(body)
+def collection(body: bytes, each: Each | None = None) -> Parsed:
+    """A page of records; see `parsed`. Raises GraphError BROKEN where it is none, ErrorObject where it is an error."""
+    answer = parsed(body, each)
     if answer.error is not None:
         raise ErrorObject(answer.error)
     if answer.records is None:

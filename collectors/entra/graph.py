@@ -26,7 +26,7 @@ from collectors.entra.token import Tokens, check_https, roles_of
 from collectors.entra.wire import Answer, Timeout, Wire, retry_after
 
 T = TypeVar("T")
-_ONE_AT_A_TIME = threading.Lock()
+HEAVY = threading.Lock()  # held while a page is taken apart; also for what else takes much memory for a moment
 # New members of evolvable enumerations come as themselves, not as unknownFutureValue ("Best practices" of Graph).
 _PREFER = "include-unknown-enum-members"
 _LATER = ("wait: it is tried again then",)
@@ -51,16 +51,16 @@ class Patience:
 
 @dataclass(frozen=True)
 class Page:
-    """A page. number: from 0, as they came. full: it holds as many records as were asked for. last: no link follows.
+    """A page. records: `Record`s, or what was made of them. number: from 0, as they came. full: it holds as many as
+    were asked for. last: no link follows.
 
     A last page that is full is a reason for doubt: the link to the next one may be missing.
     """
 
-    records: list[Record]
+    records: list[Any]
     number: int
     full: bool
     last: bool
-    taken: Any = None
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,7 @@ class _Read:
     print_: bytes
     count: int
     next: str
-    records: list[Record]
-    taken: Any
+    records: list[Any]
 
 
 class Graph:
@@ -123,15 +122,15 @@ class Graph:
         path: str,
         query: Mapping[str, str],
         version: str = "v1.0",
-        take: Callable[[list[Record]], Any] | None = None,
+        take: Callable[[Record], Any] | None = None,
         sending: Callable[[], None] | None = None,
     ) -> Iterator[Page]:
         """The pages of a collection, in Graph's order; one with `last` ends them.
 
         A page that repeats one before is left out (as the last it comes empty). DEAD_LINK: the rest cannot be reached,
-        as the link has died or leads in a circle; begin again. take: makes of a page's records what the caller keeps,
-        `Page.taken`; the records themselves are dropped. It is called for one page at a time, however many threads
-        read, since a page takes ten times its size while it is looked at. sending: told of each request that goes out.
+        as the link has died or leads in a circle; begin again. take: makes of each record what the page is to hold, for
+        one page at a time, however many threads read: a record takes ten times its size while it is looked at.
+        sending: told of each request that goes out.
         """
         url = self._url(path, query, version)
         followed: set[bytes] = set()
@@ -147,7 +146,7 @@ class Graph:
             if not repeats or not page.next:
                 full = 0 < top <= page.count
                 kept = [] if repeats else page.records
-                yield Page(kept, number, full, not page.next, None if repeats else page.taken)
+                yield Page(kept, number, full, not page.next)
                 del kept
             if not page.next:
                 return
@@ -280,11 +279,8 @@ def _digest(*texts: str) -> bytes:
     return digest.digest()
 
 
-def _read(body: bytes, take: Callable[[list[Record]], Any] | None) -> _Read:
-    with _ONE_AT_A_TIME if take else nullcontext():
-        answer = collection(body)
+def _read(body: bytes, take: Callable[[Record], Any] | None) -> _Read:
+    with HEAVY if take else nullcontext():
+        answer = collection(body, take)
         records = answer.records or []
-        print_ = _digest(*(record.text for record in records))
-        if take is None:
-            return _Read(print_, len(records), answer.next, records, None)
-        return _Read(print_, len(records), answer.next, [], take(records))
+        return _Read(answer.print_, len(records), answer.next, records)

@@ -70,17 +70,22 @@ class Rows:
 Ask = Callable[[dict[str, str]], Iterator[Rows]]
 
 
-def rows_of(records: Iterable[Record], stream: GraphStream, tenant: str) -> Rows:
-    """Records as rows of the stream's table; those that are none are rejects."""
+def row_of(record: Record, stream: GraphStream, tenant: str) -> dict[str, Any] | Reject:
+    """A record as a row of the stream's table, or as a reject."""
+    row = KINDS[stream.table].row_of(record, tenant, stream.name)
+    return _reject(record, row) if isinstance(row, str) else row
+
+
+def rows_of(made: Iterable[dict[str, Any] | Reject], stream: GraphStream) -> Rows:
+    """What `row_of` made of the records of a page, as columns."""
     kind = KINDS[stream.table]
     rows: list[dict[str, Any]] = []
     rejects: list[Reject] = []
-    for record in records:
-        row = kind.row_of(record, tenant, stream.name)
-        if isinstance(row, str):
-            rejects.append(_reject(record, row))
+    for one in made:
+        if isinstance(one, Reject):
+            rejects.append(one)
         else:
-            rows.append(row)
+            rows.append(one)
     columns = {name: [row[name] for row in rows] for name in kind.schema.names}
     table = pa.Table.from_pydict(columns, schema=kind.schema)
     hashes = [hash(raw) for raw in columns["raw"]]

@@ -7,20 +7,21 @@ server that answers nothing at all) is raised, told, and tried again by `follow`
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pyarrow.compute as pc
 
+from collectors.batch import Reject
 from collectors.entra.errors import GraphError, Kind
-from collectors.entra.graph import Graph
+from collectors.entra.graph import HEAVY, Graph
 from collectors.entra.records import Record
 from collectors.entra.schedule import Task, next_task
-from collectors.entra.slices import KINDS, Flood, OutOfOrder, Piece, Reading, Rows, TooLarge, rows_of
+from collectors.entra.slices import KINDS, Flood, OutOfOrder, Piece, Reading, Rows, TooLarge, row_of, rows_of
 from collectors.entra.streams import GraphStream
 from collectors.entra.windows import Ledger, Rules, Status
 from pfsquid.lake.catalog import Lake
@@ -31,7 +32,6 @@ from pfsquid.lake.slices import Committed, Fewer, Stream, commit, record
 from pfsquid.lake.state import State
 from pfsquid.lake.windows import load, write_table
 
-COMMITS = threading.Lock()  # what takes memory is done one at a time
 STEP = 1  # pages of a commit: the limit gives more time between two than a commit takes, and a kill may come then
 TABLE_SECONDS = 60  # how often the table `windows` is written at least, while much is read
 _READS = 4  # of a span whose rows vanish, until two agree
@@ -96,15 +96,18 @@ class Reader:
         write_table(self.lake, int(self._wrote))
 
     def _ask(self, query: dict[str, str], start: int, end: int) -> Iterator[Rows]:
-        def take(records: list[Record]) -> Rows:
-            return rows_of(records, self.asked, self.stream.tenant)
+        def take(record: Record) -> dict[str, Any] | Reject:
+            return row_of(record, self.asked, self.stream.tenant)
 
         def sending() -> None:
             self.hints.begin(start, end)
 
         for page in self.graph.pages(self.asked.path, query, self.asked.version, take, sending):
             self.hints.end()
-            rows = page.taken or take([])
+            with HEAVY:
+                rows = rows_of(page.records, self.asked)
+                page.records.clear()
+                give_back()
             yield replace(rows, full=page.full, last=page.last)
             if not page.last:
                 self.hints.page = max(self.hints.page, len(rows.ids))
@@ -193,7 +196,7 @@ class Reader:
         self._note(piece.start, piece.end, Status.PARTIAL, "each reading gives other records")
 
     def _commit_as(self, piece: Piece, sure: bool) -> Committed:
-        with COMMITS:
+        with HEAVY:
             done = commit(self.lake, self.stream, piece, self._text, self.rules, int(time.time()), sure)
             give_back()
             return done

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from collectors.entra.records import Record
-from collectors.entra.slices import CHAIN, Flood, OutOfOrder, Reading, Rows, TooLarge, rows_of
+from collectors.entra.slices import CHAIN, Flood, OutOfOrder, Reading, Rows, TooLarge, row_of, rows_of
 from collectors.entra.streams import STREAMS
 
 START = 1_795_392_000
@@ -29,7 +29,9 @@ def record(identity: str, at: float, state: str = "") -> Record:
 def pages(*records: list[Record], last: bool = True) -> Iterator[Rows]:
     for number, page in enumerate(records):
         ends = number == len(records) - 1
-        yield replace(rows_of(page, STREAM, TENANT), full=len(page) >= 10, last=ends and last)
+        yield replace(
+            rows_of([row_of(one, STREAM, TENANT) for one in page], STREAM), full=len(page) >= 10, last=ends and last
+        )
 
 
 def reading(*chains: list[list[Record]], step: int | None = 1, end: int = 1000, largest: int = 10) -> Reading:
