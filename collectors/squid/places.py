@@ -46,13 +46,20 @@ class LocalLog:
 
 
 class LocalLogs(Logs):
-    """Logs that `find` finds. follows: those without the name of a rotated one are still being written."""
+    """Logs that `find` finds. follows: those without the name of a rotated one are still being written. empty: may
+    there be none?"""
 
     def __init__(
-        self, name: str, find: Callable[[], list[Path]], origin: str | None, follows: bool, sure: bool = False
+        self,
+        name: str,
+        find: Callable[[], list[Path]],
+        origin: str | None,
+        follows: bool,
+        sure: bool = False,
+        empty: bool = False,
     ) -> None:
         super().__init__(name, origin)
-        self._find, self._follows, self._sure = find, follows, sure
+        self._find, self._follows, self._sure, self._empty = find, follows, sure, empty
 
     def listed(self) -> Sequence[Log]:
         """See Logs."""
@@ -63,7 +70,7 @@ class LocalLogs(Logs):
             raise SourceError(f"there is no file {self.name}", wrong_use=True) from None
         except OSError as exc:
             raise SourceError(f"{self.name} cannot be read: {exc.strerror or exc}") from exc
-        if not logs:
+        if not logs and not self._empty:
             raise SourceError(f"there is no log in {self.name}", wrong_use=True)
         return logs
 

@@ -11,14 +11,13 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from collectors.batch import Position
 from collectors.squid.follow import PRINT, SourceError, digest
 from collectors.squid.framing import marked
-from collectors.squid.logs import Log
 from collectors.squid.places import LocalLogs
 
 FILE_BYTES = 64 * 1024 * 1024
@@ -164,17 +163,7 @@ class SpoolLogs(LocalLogs):
     """The reading end: the spool as a place of logs, which may be empty. origin: whose lines they are."""
 
     def __init__(self, folder: Path, origin: str | None = None) -> None:
-        super().__init__(str(folder), lambda: spool_files(folder), origin, follows=True)
-        self._folder = folder
-
-    def listed(self) -> Sequence[Log]:
-        """See Logs."""
-        try:
-            return super().listed()
-        except SourceError:
-            if spool_files(self._folder):
-                raise
-            return []
+        super().__init__(str(folder), lambda: spool_files(folder), origin, follows=True, empty=True)
 
 
 def spool_files(folder: Path) -> list[Path]:
