@@ -37,6 +37,7 @@ from pfsquid.settings_entra import EntraSettings
 # Long, since Graph may be silent for minutes, and asks to be left alone for longer: see State.flush.
 _SIGN_OF_LIFE = 300.0
 _TRIES = 5  # of a round that is read once
+_FRESH = 60.0  # seconds; who reads once does not ask for less
 _TICK = 2.0  # seconds between signs of life while nothing is done
 _ACT_PAUSE = 600.0  # the longest pause after what only a person can mend
 _ACT = frozenset({Kind.PERMISSION, Kind.LICENCE, Kind.CREDENTIAL, Kind.NOT_FOUND, Kind.BAD_REQUEST})
@@ -116,7 +117,7 @@ class EntraSource:
         with suppress(Stopped):
             while not alive.is_set():
                 try:
-                    self._round(lake, alive, state)
+                    self._round(lake, alive, state, self.tenant.settings.every)
                     state.error, state.failures = "", 0
                     pause = FIRST_PAUSE
                     alive.wait(min(self.tenant.settings.every, 60.0) if self.asked.time_field else 60.0)
@@ -136,7 +137,7 @@ class EntraSource:
         alive = _Alive(stop, lambda: watch(state))
         for number in range(_TRIES):
             try:
-                self._round(lake, alive, state)
+                self._round(lake, alive, state, min(self.tenant.settings.every, _FRESH))
                 state.error = ""
                 return
             except Stopped:
@@ -147,14 +148,14 @@ class EntraSource:
                 if not isinstance(exc, GraphError) or exc.kind in _ACT or alive.wait(2.0**number):
                     return
 
-    def _round(self, lake: Lake, stop: threading.Event, state: State) -> None:
+    def _round(self, lake: Lake, stop: threading.Event, state: State, fresh: float) -> None:
         tenant, settings = self.tenant, self.tenant.settings
         rules = settings.rules()
         hints = Hints.load(lake.folder, f"{settings.tenant}.{self.asked.name}", rules)
         if self.asked.time_field:
             stream = Stream(self.asked.table, settings.tenant, self.asked.name)
             graph = tenant.graph(stop)
-            reader = Reader(lake, stream, self.asked, graph, rules, settings.every, state, hints)
+            reader = Reader(lake, stream, self.asked, graph, rules, settings.every, fresh, state, hints)
             reader.round()
             return
         now = time.time()

@@ -39,8 +39,9 @@ class Task:
     why: Why
 
 
-def next_task(ledger: Ledger, now: float, horizon: int, length: int, rules: Rules) -> Task | None:
-    """What to read next, or None where all is read. length: of a slice now, in seconds.
+def next_task(ledger: Ledger, now: float, horizon: int, length: int, rules: Rules, fresh: float = 0) -> Task | None:
+    """What to read next, or None where all is read. length: of a slice now, in seconds. fresh: new moments of fewer
+    seconds are left for later, also by a process that was just started.
 
     First what falls out of retention within a day, oldest first; then what is new; then re-reads that are due; then
     the rest from the newest to the oldest, since the newest is asked for most; last, what was not given before.
@@ -54,14 +55,14 @@ def next_task(ledger: Ledger, now: float, horizon: int, length: int, rules: Rule
     # A new moment comes with every look: what is new waits until it is worth a request, else nothing but that is read
     # by a process that is started again and again.
     new = gaps.pop() if gaps and gaps[-1][1] == horizon and gaps[-1][0] >= horizon - DAY else None
-    if new and new[1] - new[0] >= rules.least:
+    if new and new[1] - new[0] >= max(rules.least, fresh):
         return Task(new[0], min(new[1], new[0] + length), Why.LIVE)
     if task := _reread(ledger, now, edge, length, rules):
         return task
     if gaps:
         start, end = gaps[-1]
         return Task(max(start, end - length), end, Why.BACKFILL)
-    if new:
+    if new and new[1] - new[0] >= fresh:
         return Task(*new, Why.LIVE)
     return _retry(ledger, now, edge)
 

@@ -44,7 +44,7 @@ _REFUSED = frozenset({Kind.TOO_OLD, Kind.BAD_REQUEST})
 
 @dataclass
 class Reader:
-    """Reads one stream. every: seconds after which what is new is looked for again."""
+    """Reads one stream. every: seconds after which what is new is looked for again. fresh: see `next_task`."""
 
     lake: Lake
     stream: Stream
@@ -52,6 +52,7 @@ class Reader:
     graph: Graph
     rules: Rules
     every: float
+    fresh: float
     state: State
     hints: Hints
     _ledger: Ledger = field(default_factory=Ledger)
@@ -73,7 +74,7 @@ class Reader:
         begun = time.time()
         horizon = self.rules.horizon(begun)
         started = begun
-        while task := next_task(self._ledger, time.time(), horizon, self.hints.length, self.rules):
+        while task := next_task(self._ledger, time.time(), horizon, self.hints.length, self.rules, self.fresh):
             try:
                 self._slice(task)
             except Moved:

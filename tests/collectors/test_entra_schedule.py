@@ -54,6 +54,12 @@ def test_moments_that_are_new_at_each_start_keep_nobody_from_the_rest() -> None:
     assert task(ledger(read(EDGE, HORIZON - 7))) == Task(HORIZON - 7, HORIZON, Why.LIVE)
 
 
+def test_too_few_new_moments_are_left_for_later_by_whoever_was_just_started() -> None:
+    found = ledger(read(EDGE, HORIZON - 400))
+    for fresh, wanted in ((401, None), (400, Task(HORIZON - 400, HORIZON, Why.LIVE))):
+        assert next_task(found, NOW, HORIZON, HOUR, RULES, fresh) == wanted
+
+
 def test_what_was_not_given_waits_for_its_pause_and_is_halved() -> None:
     bad = Window(HORIZON - 600, HORIZON - 300, Status.PARTIAL, read_at=NOW, reads=3, why="504")
     found = ledger(read(EDGE, HORIZON - 600), bad, read(HORIZON - 300, HORIZON))
