@@ -112,6 +112,10 @@ def grant_cures(client_id: str, *permissions: str) -> tuple[str, ...]:
     )
 
 
+# What an answer is called by says nothing, and may hold any letters.
+_REQUEST_ID = re.compile(r"\[request-id [^\]]*\]?")
+
+
 def refusal(status: int, code: str, text: str, asked: Asked, now: datetime | None = None) -> GraphError:
     """The failure that an answer with an error means.
 
@@ -121,7 +125,7 @@ def refusal(status: int, code: str, text: str, asked: Asked, now: datetime | Non
     said = f"{status} {code}".strip() + (f": {text}" if text else "")
     where = f"Microsoft Graph on {asked.path}"
     cures: tuple[str, ...]
-    low = f"{code} {text}".lower()
+    low = f"{code} {_REQUEST_ID.sub('', text)}".lower()
     if status == 429 or status == 509 or (400 <= status < 500 and "throttled" in low):
         kind, why, cures = Kind.THROTTLED, f"{where} is throttled ({said})", _BUSY
     elif status >= 500 or status == 408:

@@ -23,6 +23,14 @@ def test_a_tenant_without_licence_is_told_which_one_it_needs() -> None:
     assert error.status == 403
 
 
+@pytest.mark.parametrize("letters", ["b2c", "premium", "throttled", "skiptoken", "too old", "license check"])
+def test_the_name_of_an_answer_says_nothing(letters: str) -> None:
+    """A request-id is random: `…-4b2c-…` is no B2C tenant."""
+    text = f"Insufficient privileges to complete the operation. [request-id 11111111-{letters}-3333]"
+    asked = Asked("auditLogs/signIns", client_id="c-1")
+    assert refusal(403, "Authorization_RequestDenied", text, asked).kind is Kind.PERMISSION
+
+
 @pytest.mark.parametrize(
     ("code", "text", "permission", "role"),
     [
