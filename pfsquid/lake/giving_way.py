@@ -5,8 +5,6 @@ pyiceberg's `delete` reads each file that may hold the row into memory, and a fi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -16,6 +14,7 @@ from pyiceberg.table import Table
 
 from pfsquid.lake.days import path_of
 from pfsquid.lake.files import DataFiles
+from pfsquid.lake.reading import rows_in
 from pfsquid.lake.tables import TableSpec
 
 _UUID = len("xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx.parquet")  # with which DataFiles ends a name
@@ -34,7 +33,7 @@ def without_row(table: Table, spec: TableSpec, source: str, offset: int) -> tupl
         statistics = tuple(dict.fromkeys((*spec.statistics, *spec.sorted_by))) if name[:-_UUID] else spec.statistics
         files = DataFiles(table, spec, name[:-_UUID], statistics=statistics)
         try:
-            for rows in _rows(table, spec, task.file, bool(task.delete_files)):
+            for rows in rows_in(table, spec, task.file, bool(task.delete_files), groups=True):
                 files.add(rows.filter(pc.invert(_is(rows, source, offset))))
             new += files.finish()
         except BaseException:
@@ -60,24 +59,3 @@ def _holds(file: DataFile, source: str, offset: int) -> bool:
 
 def _is(rows: pa.Table, source: str, offset: int) -> pa.ChunkedArray:
     return pc.and_(pc.equal(rows["source"], source), pc.equal(rows["source_offset"], offset))
-
-
-def _rows(table: Table, spec: TableSpec, file: DataFile, deletes: bool) -> Iterator[pa.Table]:
-    """The rows in the columns of today, a row group at a time. deletes: other engines deleted some of them."""
-    if deletes:
-        from pfsquid.lake.engine import left_rows  # DuckDB comes with it: only where it is needed
-
-        for batch in left_rows(table, [file]):
-            yield _whole(spec, pa.Table.from_batches([batch]))
-        return
-    with pq.ParquetFile(path_of(file)) as parquet:
-        for number in range(parquet.num_row_groups):
-            yield _whole(spec, parquet.read_row_group(number))
-
-
-def _whole(spec: TableSpec, rows: pa.Table) -> pa.Table:
-    columns = [
-        rows[one.name].cast(one.type) if one.name in rows.column_names else pa.nulls(len(rows), one.type)
-        for one in spec.arrow
-    ]
-    return pa.Table.from_arrays(columns, names=spec.arrow.names)

@@ -6,7 +6,7 @@ need not be looked into.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import lru_cache
@@ -14,7 +14,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pyiceberg.conversions import from_bytes
 from pyiceberg.io import FileIO
 from pyiceberg.manifest import DataFile, ManifestContent, ManifestFile
@@ -22,11 +21,10 @@ from pyiceberg.table import Table
 from pyiceberg.types import PrimitiveType
 
 from collectors.entra.slices import KINDS
-from pfsquid.lake.days import path_of
+from pfsquid.lake.reading import rows_in
 from pfsquid.lake.tables import TABLES, TableSpec
 
 _EPOCH = date(1970, 1, 1)
-_BATCH = 4096  # rows read at a time
 
 
 @dataclass(frozen=True)
@@ -100,34 +98,6 @@ def hashes(rows: pa.Table) -> dict[str, int]:
     for part in rows.select(["id", "raw"]).to_batches(256):
         found.update(zip(part["id"].to_pylist(), map(hash, part["raw"].to_pylist()), strict=True))
     return found
-
-
-def rows_in(
-    table: Table, spec: TableSpec, file: DataFile, deletes: bool, names: Sequence[str] = ()
-) -> Iterator[pa.Table]:
-    """The rows of a file, some at a time. names: the columns; without any, all of today's, in their order.
-
-    deletes: may other engines have deleted rows of it?
-    """
-    columns = [spec.arrow.field(name) for name in names or spec.arrow.names]
-    if deletes:
-        from pfsquid.lake.engine import left_rows  # DuckDB comes with it: only where it is needed
-
-        batches: Iterator[pa.RecordBatch] = iter(left_rows(table, [file]))
-        yield from (_whole(columns, pa.Table.from_batches([batch])) for batch in batches)
-        return
-    with pq.ParquetFile(path_of(file)) as parquet:
-        there = set(parquet.schema_arrow.names)
-        for batch in parquet.iter_batches(_BATCH, columns=[one.name for one in columns if one.name in there]):
-            yield _whole(columns, pa.Table.from_batches([batch]))
-
-
-def _whole(columns: Sequence[pa.Field], rows: pa.Table) -> pa.Table:
-    arrays = [
-        rows[one.name].cast(one.type) if one.name in rows.column_names else pa.nulls(len(rows), one.type)
-        for one in columns
-    ]
-    return pa.Table.from_arrays(arrays, names=[one.name for one in columns])
 
 
 def giving_way(

@@ -22,7 +22,8 @@ from pfsquid.lake.catalog import Lake, explained
 from pfsquid.lake.days import path_of
 from pfsquid.lake.files import KEPT, MERGED, DataFiles
 from pfsquid.lake.ingest import Moved
-from pfsquid.lake.overlap import Stream, There, giving_way, hashes, rows_in, there_is
+from pfsquid.lake.overlap import Stream, There, giving_way, hashes, there_is
+from pfsquid.lake.reading import rows_in
 from pfsquid.lake.replace import replace_files
 from pfsquid.lake.tables import TABLES, TableSpec
 from pfsquid.lake.windows import key_of

@@ -51,7 +51,7 @@ def test_no_file_is_read_but_for_two_columns_of_those_that_may_hold_it(
     def whole(*_: object) -> None:
         raise AssertionError("read whole")
 
-    monkeypatch.setattr(module, "_rows", whole)
+    monkeypatch.setattr(module, "rows_in", whole)
     before = rows(lake)
     append(lake, proxy_rows(27), 30, replaces=25)  # which is in no file
     assert rows(lake) == sorted([*before, ("access.log#1", 27, "GET")])
