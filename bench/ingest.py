@@ -25,6 +25,7 @@ from bench.report import Result
 from bench.targets import Target, judge
 
 HERE = Path(__file__).parent
+FORMATS = ["squid", "combined", "pfsquid"]
 
 
 def say(text: str) -> None:
@@ -75,7 +76,7 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description="Measures how an access log becomes rows, beside its peers.")
     parser.add_argument("--lines", type=int, nargs="+", default=[1_000_000, 5_000_000])
-    parser.add_argument("--format", nargs="+", choices=["squid", "combined", "pfsquid"], default=["squid"])
+    parser.add_argument("--format", nargs="+", choices=FORMATS, default=FORMATS)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--days", type=int, default=1, help="the days that the log covers")
     parser.add_argument("--seed", type=int, default=1)

@@ -89,7 +89,7 @@ def cell_of(group: tuple[Item, ...], names: dict[int, str]) -> Cell | None:
     if codes == ("ts", ".", "tu") and tokens[1].zero and tokens[1].maximum is None:
         return replace(STAMP, before=before, after=after)
     if len(tokens) == 2 and len(group) == 3 and isinstance(group[1], str) and len(literal_bytes(group[1])) == 1:
-        left, right = _reader(tokens[0], names, False), _reader(tokens[1], names, False)
+        left, right = _reader(tokens[0], names, False), _reader(tokens[1], names, not before and not after)
         if codes[0] not in ("Ss", "Sh") or left is None or right is None or any(token.minimum for token in tokens[:1]):
             return None
         return Cell(before, after, partial(_two, literal_bytes(group[1])[0], left, right))
@@ -143,7 +143,7 @@ def _formed(token: Token, bare: bool) -> str | None:
     value = form(token).replace(OPEN, b"").decode("latin-1").replace("\\ ", " ")
     if "(?!" in value:
         return None
-    return "" if bare and value in (r"\S+", r"\S(?:.*\S)?", ".*") else f"^(?:{value})$"
+    return "" if bare and value in (r"\S+", r"\S*", r"\S(?:.*\S)?", ".*") else f"^(?:{value})$"
 
 
 class _Decoded:

@@ -7,6 +7,7 @@ All others are named and left to the slow path (`lines`). There is no loop over 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -48,9 +49,11 @@ class Columns:
         fields, whole = self._fields(piece.lines(plain, self.shape), count)
         plain[np.flatnonzero(plain)[~whole]] = False
         lines = Lines(np.ones(int(whole.sum()), np.bool_))
-        for cell, values in sorted(zip(self.cells, fields, strict=True), key=lambda pair: pair[0].is_url):
-            if self.shape.even and cell.repeats and pc.index(values.dictionary, "").as_py() >= 0:
-                lines.refuse(values, pc.not_equal(values.dictionary, ""))  # nothing between two spaces
+        for cell, parts in sorted(zip(self.cells, fields, strict=True), key=lambda pair: pair[0].is_url):
+            for part in parts if self.shape.even and cell.repeats else ():
+                if pc.index(part.dictionary, "").as_py() >= 0:
+                    lines.refuse(part, pc.not_equal(part.dictionary, ""))  # nothing between two spaces
+            values = _together(parts)
             if cell.fields > 1 or self.shape.quotes:
                 values = _shown(values)
             if cell.before or cell.after:
@@ -64,22 +67,24 @@ class Columns:
         keep = pa.array(lines.plain)
         return plain, {name: column.filter(keep) for name, column in columns.items()}
 
-    def _fields(self, lines: bytes | memoryview, count: int) -> tuple[list[pa.Array], Bools]:
-        """The fields of so many lines, of each cell an array; without the lines that have more or fewer, and which
-        have as many."""
+    def _fields(self, lines: bytes | memoryview, count: int) -> tuple[list[list[pa.Array]], Bools]:
+        """The fields of so many lines, of each cell an array or, where the shape is even, one for each field of it;
+        without the lines that have more or fewer, and which have as many."""
         whole = np.ones(count, np.bool_)
 
         def odd(row: csv.InvalidRow) -> str:
             whole[row.number - 1] = False
             return "skip"
 
-        names = [str(number) for number in range(len(self.cells))]
+        widths = [cell.fields if self.shape.even else 1 for cell in self.cells]
         types = {
-            name: _REPEATING if cell.repeats else pa.string() for name, cell in zip(names, self.cells, strict=True)
+            f"{number}.{part}": _REPEATING if cell.repeats else pa.string()
+            for number, (cell, width) in enumerate(zip(self.cells, widths, strict=True))
+            for part in range(width)
         }
         table = csv.read_csv(
             pa.BufferReader(lines),
-            csv.ReadOptions(column_names=names, use_threads=False, block_size=len(lines) + 1),
+            csv.ReadOptions(column_names=list(types), use_threads=False, block_size=len(lines) + 1),
             csv.ParseOptions(
                 delimiter=" ",
                 quote_char=False,
@@ -89,8 +94,8 @@ class Columns:
             ),
             csv.ConvertOptions(column_types=types, check_utf8=False),
         )
-        columns = table.columns
-        return [one.combine_chunks() if one.num_chunks != 1 else one.chunk(0) for one in columns], whole
+        columns = iter([one.combine_chunks() if one.num_chunks != 1 else one.chunk(0) for one in table.columns])
+        return [list(islice(columns, width)) for width in widths], whole
 
     def _settled(self, lines: Lines) -> dict[str, pa.Array]:
         """Each column with the value of its first code; a line where only another has one is not plain."""
@@ -154,6 +159,17 @@ def _line_shape(cells: list[Cell], quotes: int, spaced: tuple[int, ...]) -> Shap
         quotes=quotes,
         spaced=spaced,
     )
+
+
+def _together(parts: list[Any]) -> Any:
+    """The fields of a cell as one, with a space between each two."""
+    if len(parts) == 1:
+        return parts[0]
+    first, *others = parts
+    if all(len(part.dictionary) == 1 for part in others):  # as of a time its zone
+        whole = pc.binary_join_element_wise(first.dictionary, *(part.dictionary[0] for part in others), " ")
+        return pa.DictionaryArray.from_arrays(first.indices, whole)
+    return pc.binary_join_element_wise(*(part.cast(pa.string()) for part in parts), " ").dictionary_encode()
 
 
 def _shown(values: Any) -> Any:

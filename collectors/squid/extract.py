@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,10 +20,11 @@ from collectors.squid.values import DEFAULT_PORTS
 
 _SLASH, _COLON, _DOT, _MINUS, _X, _BACKSLASH, _ZERO = 47, 58, 46, 45, 120, 92, 48
 STAMP_WIDTH = 14
-# In ms. Whole numbers: a product of floats goes to a library that keeps threads of its own spinning.
-_STAMP = np.concatenate((10 ** np.arange(12, 2, -1), [0], 10 ** np.arange(2, -1, -1))).astype(np.int64)
+# In µs. Whole numbers: a product of floats goes to a library that keeps threads of its own spinning.
+_STAMP = np.concatenate((10 ** np.arange(15, 5, -1), [0], 10 ** np.arange(5, 2, -1))).astype(np.int64)
 _ABSENT = pa.array(["-", ""])
-_HOST = r"^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$"
+_WORDS = np.isin(np.arange(256), list(b"abcdefghijklmnopqrstuvwxyz0123456789_"))
+_OF_HOSTS = _WORDS | np.isin(np.arange(256), list(b".-"))
 _LONGEST = {"elapsed_ms": 12, "bytes_down": 18, "bytes_up": 18, "client_port": 5}  # characters
 
 
@@ -42,19 +44,18 @@ class Lines:
 def stamp(lines: Lines, values: pa.Array) -> None:
     """`ts` from `1402454773.542`."""
     text, starts, ends = _places(values)
-    formed = ends - starts == STAMP_WIDTH
-    if formed.all():
-        marks = text[starts[0] if len(starts) else 0 :].reshape(-1, STAMP_WIDTH)  # they stand one after the other
-    else:
+    text, formed = text[starts[0] if len(starts) else 0 :], ends - starts == STAMP_WIDTH
+    if not formed.all():
         lines.plain &= formed
-        text = np.concatenate((text, np.zeros(STAMP_WIDTH, np.uint8)))
-        marks = text[np.where(formed, starts, 0)[:, None] + np.arange(STAMP_WIDTH)]
+        text = text[np.repeat(formed, ends - starts)]
+    marks = text.reshape(-1, STAMP_WIDTH)  # they stand one after the other
     digits = marks - np.uint8(_ZERO)
     strange = digits > 9
     strange[:, 10] = marks[:, 10] != _DOT
-    if strange.any():
-        lines.plain &= ~strange.any(axis=1)
-    lines.columns["ts"] = pa.array((digits @ _STAMP) * 1000).cast(pa.timestamp("us")).cast(TIMESTAMP)
+    lines.plain[np.flatnonzero(formed)[np.flatnonzero(strange) // STAMP_WIDTH]] = False
+    moments = np.zeros(len(starts), np.int64)
+    moments[formed] = digits @ _STAMP
+    lines.columns["ts"] = pa.array(moments).cast(pa.timestamp("us")).cast(TIMESTAMP)
 
 
 def moment(lines: Lines, encoded: pa.DictionaryArray, read: Callable[[str], object]) -> None:
@@ -116,10 +117,12 @@ def text(
         told = pc.or_(told, pc.match_substring(distinct, mark))
     if longest:
         told = pc.or_(told, pc.greater_equal(pc.binary_length(distinct), longest))
-    some = distinct.filter(told)
-    if len(some):
-        values = pc.replace_with_mask(distinct, told, pa.array(list(map(read, some.to_pylist())), pa.string()))
-        encoded = renamed(encoded, values)
+    some = list(map(read, distinct.filter(told).to_pylist()))
+    if any(value is not None for value in some):
+        encoded = renamed(encoded, pc.replace_with_mask(distinct, told, pa.array(some, pa.string())))
+    elif some:
+        there = pc.invert(told).take(encoded.indices)
+        encoded = pa.DictionaryArray.from_arrays(pc.if_else(there, encoded.indices, None), distinct)
     lines.columns[name] = encoded
 
 
@@ -131,10 +134,17 @@ def renamed(encoded: pa.DictionaryArray, values: pa.Array) -> pa.DictionaryArray
 
 def parted(encoded: pa.DictionaryArray, byte: int) -> tuple[pa.DictionaryArray, pa.DictionaryArray, pa.Array]:
     """Each value cut at the first `byte` in it, and which distinct ones hold it."""
-    places, starts, ends = _places(encoded.dictionary)
-    at = _following(np.flatnonzero(places == byte), starts, ends)
-    left, right = _spans(places, starts, at), _spans(places, np.minimum(at + 1, ends), ends)
-    return renamed(encoded, left), renamed(encoded, right), pa.array(at < ends)
+    left, right, cut = _parted(encoded.dictionary, chr(byte))
+    return renamed(encoded, left), renamed(encoded, right), cut
+
+
+def _parted(values: pa.Array, mark: str) -> tuple[pa.Array, pa.Array, pa.Array]:
+    """What stands before and after the first `mark`, and which values hold one; without it all stands before."""
+    text, starts, ends = _places(values)
+    at = pc.find_substring(values, mark).to_numpy(zero_copy_only=False)
+    cut = at >= 0
+    at = np.where(cut, starts + at, ends)
+    return _spans(text, starts, at), _spans(text, np.minimum(at + 1, ends), ends), pa.array(cut)
 
 
 def url(lines: Lines, values: pa.Array, escaped: bool) -> None:
@@ -145,43 +155,67 @@ def url(lines: Lines, values: pa.Array, escaped: bool) -> None:
     columns = lines.columns
     columns["url"] = values
     text, starts, ends = _places(values)
+    text = text if len(text) else np.zeros(1, np.uint8)
     if escaped:
         lines.plain &= _following(np.flatnonzero(text == _BACKSLASH), starts, ends) == ends
-    methods = columns.get("method", pa.nulls(len(starts), pa.string()))
-    tunnel = pc.fill_null(pc.equal(methods, "CONNECT"), False).to_numpy(zero_copy_only=False)
-    slashes, colons = found(text, lambda part: part == _SLASH), found(text, lambda part: part == _COLON)
-    colon = _following(colons, starts, ends)
-    text = np.concatenate((text, np.zeros(3, np.uint8)))
-    web = (text[colon + 1] == _SLASH) & (text[colon + 2] == _SLASH)
-    formed = np.where(tunnel, colon + 1 < ends, web & (starts < colon) & (colon + 3 < ends))
-    lines.plain &= (colon < ends) & formed
-    begin = np.where(tunnel, starts, np.minimum(colon + 3, ends))
-    path = np.where(tunnel, ends, _following(slashes, begin, ends))
-    host_end = np.where(tunnel, colon, np.minimum(_following(colons, begin, ends), path))
-    schemes = pc.utf8_lower(_spans(text, starts, np.where(tunnel | ~web, starts, colon))).dictionary_encode()
-    lines.refuse(schemes, pc.is_in(schemes.dictionary, pa.array(["", *DEFAULT_PORTS])))
-    columns["scheme"] = renamed(schemes, pc.if_else(pc.equal(schemes.dictionary, ""), None, schemes.dictionary))
-    columns["host"] = _hosts(lines, _spans(text, begin, host_end).dictionary_encode())
-    columns["port"] = _ports(lines, _spans(text, np.minimum(host_end + 1, path), path).dictionary_encode(), schemes)
-    paths = _spans(text, path, ends)
-    if (path == ends)[~tunnel].any():
+    tunnel = _tunnels(columns.get("method"), len(starts))
+    web = np.flatnonzero(~tunnel)
+    first, end = starts[web], ends[web]
+    colon = first + pc.find_substring(values, ":").to_numpy()[web]
+    after, last = text[np.minimum(colon + 1, len(text) - 1)], text[np.minimum(colon + 2, len(text) - 1)]
+    formed = (first < colon) & (colon + 3 < end) & (after == _SLASH) & (last == _SLASH)
+    schemes = pc.ascii_lower(_spans(text, first, np.where(formed, colon, first))).dictionary_encode()
+    formed &= pc.is_in(schemes.dictionary, pa.array(list(DEFAULT_PORTS))).take(schemes.indices).to_numpy(False)
+    lines.plain[web[~formed]] = False
+    begin, path = starts.copy(), ends.copy()
+    begin[web] = np.minimum(colon + 3, end)
+    path[web] = _following(found(text, lambda part: part == _SLASH), begin[web], end)
+    codes = np.zeros(len(starts), np.int32)
+    codes[web] = schemes.indices.to_numpy()
+    columns["scheme"] = pa.DictionaryArray.from_arrays(pa.array(codes, mask=tunnel), schemes.dictionary)
+    defaults = np.array([DEFAULT_PORTS.get(scheme, 0) for scheme in schemes.dictionary.to_pylist()] or [0], np.int32)
+    _authorities(lines, _spans(text, begin, path).dictionary_encode(), tunnel, defaults[codes])
+    paths = _spans(text, path, ends, tunnel)
+    if (path == ends)[web].any():
         paths = pc.if_else(pc.equal(paths, ""), "/", paths)
-    columns["path"] = pc.if_else(pa.array(tunnel), pa.scalar(None, pa.string()), paths)
+    columns["path"] = paths
 
 
-def _hosts(lines: Lines, encoded: pa.DictionaryArray) -> pa.Array:
-    names = pc.utf8_rtrim(pc.utf8_lower(encoded.dictionary), ".")
-    lines.refuse(encoded, pc.match_substring_regex(names, _HOST))
-    return encoded if names.equals(encoded.dictionary) else renamed(encoded, names)
+def _tunnels(methods: pa.Array | None, size: int) -> Bools:
+    """Which of so many lines are of the method CONNECT."""
+    if methods is None:
+        return np.zeros(size, np.bool_)
+    if pa.types.is_dictionary(methods.type):
+        methods = pc.equal(methods.dictionary, "CONNECT").take(methods.indices)
+    else:
+        methods = pc.equal(methods, "CONNECT")
+    tunnels: Bools = pc.fill_null(methods, False).to_numpy(zero_copy_only=False)
+    return tunnels
 
 
-def _ports(lines: Lines, written: pa.DictionaryArray, schemes: pa.DictionaryArray) -> pa.Array:
-    """The port as written between host and path, else the scheme's."""
-    named = pc.match_substring_regex(written.dictionary, "^[0-9]{1,5}$")
-    numbers = pc.if_else(named, written.dictionary, None).cast(pa.int32())
-    lines.refuse(written, pc.or_(named, pc.equal(written.dictionary, "")))
-    defaults = pa.array([DEFAULT_PORTS.get(scheme) for scheme in schemes.dictionary.to_pylist()], pa.int32())
-    return pc.coalesce(numbers.take(written.indices), defaults.take(schemes.indices))
+def _authorities(lines: Lines, encoded: pa.DictionaryArray, tunnel: Bools, defaults: npt.NDArray[np.int32]) -> None:
+    """`host` and `port` of `host:port`; where a line that is no tunnel has no port, the default."""
+    hosts, ports, _ = _parted(encoded.dictionary, ":")
+    hosts, ports = pc.ascii_rtrim(pc.ascii_lower(hosts), "."), ports.dictionary_encode()
+    named = pc.match_substring_regex(ports.dictionary, "^[0-9]{1,5}$")
+    numbers = pc.if_else(named, ports.dictionary, "0").cast(pa.int32()).take(ports.indices)
+    formed = pc.or_(named, pc.equal(ports.dictionary, "")).take(ports.indices)
+    named = named.take(ports.indices)
+    lines.refuse(encoded, pc.and_(_hosts(hosts), formed))
+    lines.columns["host"] = encoded if hosts.equals(encoded.dictionary) else renamed(encoded, hosts)
+    written = named.take(encoded.indices).to_numpy(zero_copy_only=False)
+    lines.plain &= written | ~tunnel
+    lines.columns["port"] = pa.array(np.where(written, numbers.take(encoded.indices).to_numpy(), defaults))
+
+
+def _hosts(names: pa.Array) -> pa.Array:
+    """Which names are [a-z0-9_.-]+ that neither begin nor end with a dot or a hyphen."""
+    text, starts, ends = _places(names)
+    formed = ends > starts
+    if len(text):
+        formed &= _WORDS[text[np.minimum(starts, len(text) - 1)]] & _WORDS[text[ends - 1]]
+        formed[np.searchsorted(ends, np.flatnonzero(~_OF_HOSTS[text]), side="right")] = False
+    return pa.array(formed)
 
 
 def _places(values: pa.Array) -> tuple[Bytes, Ints, Ints]:
@@ -192,13 +226,14 @@ def _places(values: pa.Array) -> tuple[Bytes, Ints, Ints]:
     return text[: bounds[-1]] if len(bounds) else text, bounds[:-1], bounds[1:]
 
 
-def _spans(text: Bytes, starts: Ints, ends: Ints) -> pa.Array:
-    """The bytes between each start and end, as an Arrow string array. Spans ascend, do not overlap, and are ASCII."""
+def _spans(text: Bytes, starts: Ints, ends: Ints, absent: Bools | None = None) -> pa.Array:
+    """The bytes between each start and end, as an Arrow string array. Spans ascend, do not overlap, and are ASCII.
+    absent: those that are null all the same."""
     offsets = np.empty(2 * len(starts) + 1, np.int32)
     offsets[0:-1:2], offsets[1::2] = starts, ends
     offsets[-1] = ends[-1] if len(ends) else 0
     both = pa.Array.from_buffers(pa.string(), 2 * len(starts), [None, pa.py_buffer(offsets), pa.py_buffer(text)])
-    return both.take(pa.array(np.arange(0, 2 * len(starts), 2, dtype=np.int32)))
+    return both.take(pa.array(np.arange(0, 2 * len(starts), 2, dtype=np.int32), mask=absent))
 
 
 def _following(places: Ints, starts: Ints, ends: Ints) -> Ints:

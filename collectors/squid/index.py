@@ -37,8 +37,8 @@ class Shape:
 
     @property
     def even(self) -> bool:
-        """Does every space part two fields, but for those before a number? Then no space must be looked at."""
-        return not self.quotes and not self.joined and (not self.padded or self.number is not None)
+        """Does every space outside quotes part two fields, but for those before a number? Then none must be counted."""
+        return not self.padded or (self.number is not None and not self.quotes and not self.joined)
 
 
 @dataclass(frozen=True)
@@ -146,13 +146,22 @@ def found(text: Bytes, is_one: Callable[[Bytes], Bools]) -> Ints:
 
 
 def _evenly(data: bytes, text: Bytes, shape: Shape) -> Piece:
-    """The lines of a piece whose fields need not be found: zeros fill a number up instead of spaces."""
-    strange = found(text, lambda part: (part - np.uint8(SPACE)) > 94)
-    ends = text[strange] == NEWLINE
-    line_ends = strange[ends]
+    """The lines of a piece whose fields need not be found: zeros fill a number up instead of spaces, and the spaces
+    that quotes hold together are hidden. Fields that only belong together are still apart."""
+    if shape.quotes:
+        marks = found(text, lambda part: ((part - np.uint8(SPACE)) > 94) | (part == QUOTE))
+    else:
+        marks = found(text, lambda part: (part - np.uint8(SPACE)) > 94)
+    kinds = text[marks]
+    newlines = np.flatnonzero(kinds == NEWLINE)
+    line_ends = marks[newlines]
     fits = np.diff(line_ends, prepend=-1) > 1
-    if len(line_ends) < len(strange):
-        fits[np.searchsorted(line_ends, strange[~ends])] = False
+    strange = np.flatnonzero((kinds != NEWLINE) & (kinds != QUOTE))
+    if len(strange):
+        fits[np.searchsorted(newlines, strange)] = False
+    if shape.quotes:
+        shown = _held(text, marks, kinds, newlines, fits, shape)
+        return Piece(shown.data, line_ends, fits)
     if shape.number is None:
         return Piece(data, line_ends, fits)
     place, width = shape.number
@@ -164,6 +173,27 @@ def _evenly(data: bytes, text: Bytes, shape: Shape) -> Piece:
         first = first[text[first + at] == SPACE]
         filled[first + at] = ZERO
     return Piece(filled.data, line_ends, fits)
+
+
+def _held(text: Bytes, marks: Ints, kinds: Bytes, newlines: Ints, fits: Bools, shape: Shape) -> Bytes:
+    """The text with HIDDEN for each space that quotes hold; lines with another number of quotes do not fit.
+
+    marks: places of the quotes, the ends of lines, and what fits in no line; kinds: what stands there.
+    """
+    passed = np.cumsum(kinds == QUOTE, dtype=np.int32)
+    upto = passed[newlines]
+    fits &= np.diff(upto, prepend=0) == shape.quotes
+    before = np.concatenate((np.zeros(1, np.int32), upto[:-1]))[: len(upto)]
+    passed -= np.repeat(before, np.diff(newlines, prepend=-1))
+    holds = passed & 1 == 1
+    holds[newlines] = False
+    for number in shape.spaced:
+        holds &= passed != 2 * number + 1
+    # From each mark to the next all is held, or nothing.
+    held = np.repeat(np.append(False, holds), np.diff(marks, prepend=0, append=len(text)))
+    held &= text == SPACE
+    shown: Bytes = text - held  # a space becomes HIDDEN, which is one less
+    return shown
 
 
 def _unquoted(text: Bytes, shape: Shape) -> tuple[Ints, Bytes, Ints, Bools]:

@@ -1,8 +1,8 @@
 """Arrow rows → Parquet data files of an Iceberg table, written our way, and what Iceberg must know of them.
 
 Written here and not by pyiceberg's `append` for speed and memory: a file a day grows batch by batch, statistics stand
-only where they serve, dictionaries are kept as they come, zstd is at level 1. Files are only written here; a commit
-makes them part of the table.
+only where they serve, dictionaries are kept as they come, numbers are held by their differences, zstd is at level 1.
+Files are only written here; a commit makes them part of the table.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from pyiceberg.types import MapType
 from pfsquid.lake.tables import TableSpec
 
 ROW_GROUP = 1_000_000
+PAGE = 4 * 1024 * 1024  # bytes: few pages, as a question reads whole columns of a row group
 # How the names of files begin that the care of the lake wrote: a whole day, sorted; some files of a day merged.
 KEPT, MERGED = "day-", "merged-"
 
@@ -84,6 +85,7 @@ class DataFiles:
     def _opened(self, schema: pa.Schema) -> _Open:
         spec = self._spec
         texts = [_leaf(field) for field in spec.arrow if not pa.types.is_primitive(field.type)]
+        numbers = [field.name for field in spec.arrow if _is_number(field.type)]
         path = f"{self._table.location()}/data/{self._prefix}{uuid.uuid4()}.parquet"
         stream = self._table.io.new_output(path).create()
         writer = pq.ParquetWriter(
@@ -92,6 +94,8 @@ class DataFiles:
             compression="zstd",
             compression_level=self._level,
             use_dictionary=[name for name in texts if name not in spec.unlike],
+            column_encoding=dict.fromkeys(numbers, "DELTA_BINARY_PACKED"),
+            data_page_size=PAGE,
             write_statistics=list(self._statistics),
             store_schema=False,
         )
@@ -137,6 +141,11 @@ def _decoded(rows: pa.Table) -> pa.Table:
         if pa.types.is_dictionary(field.type):
             rows = rows.set_column(number, field.name, rows.column(number).cast(field.type.value_type))
     return rows
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    """A whole number, or a time, which Parquet holds as one."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_temporal(kind))
 
 
 def _leaf(field: pa.Field) -> str:
