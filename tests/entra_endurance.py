@@ -25,6 +25,7 @@ from typing import Any
 from collectors.entra.windows import DAY, Ledger, Status
 from pfsquid.lake.catalog import open_lake
 from pfsquid.lake.windows import ledgers
+from tests.graph.asked import idle, kinds
 from tests.graph.control import digest
 from tests.graph.remote import Apart, Remote, apart
 
@@ -90,7 +91,6 @@ collect:
       rate: {{requests: {self.limit}, per: {self.per}s}}
       retention: {self.days + 6}d
       timeout: 5s
-      every: 5s
 """)
         self.environment = {**os.environ, "SECRET": served.secret, "PYTHONPATH": str(ROOT)}
 
@@ -153,10 +153,13 @@ collect:
 
     def _timed(self, remote: Remote, begin: float, took: float) -> None:
         pages = sum(math.ceil(len(remote.digests(stream, at=begin)) / 1000) for stream in STREAMS)
-        asked = len(remote.requests("auditLogs"))
+        seen = remote.requests("auditLogs")
+        asked, tokens = len(seen), len(remote.requests("token"))
         floor = max(0, pages - self.limit) / self.limit * self.per
         self.found |= {"pages": pages, "requests": asked, "floor s": round(floor, 1), "back-fill s": round(took, 1)}
         self.found |= {"of the floor": round(took / floor, 2) if floor else None, "kills in it": self.kills}
+        free = idle((one.at for one in seen), self.limit, self.per)
+        self.found |= {**kinds(seen), "tokens": tokens, "limit not made use of": round(free, 2)}
         self.say(f"{self.found}, peak {self.peak // 1024} MB")
 
     def _compare(self, remote: Remote, begin: float) -> None:

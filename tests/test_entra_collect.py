@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from collectors.entra.graph import Patience
+from collectors.entra.limit import Stopped
 from collectors.entra.windows import DAY, HOUR, Ledger, Status
 from pfsquid.config import CollectConfig, Config
 from pfsquid.discovery.answer import answer, knowledge
@@ -20,6 +21,7 @@ from pfsquid.lake.catalog import Lake, open_lake
 from pfsquid.lake.state import State
 from pfsquid.lake.windows import ledgers
 from pfsquid.settings_entra import EntraSettings
+from tests.graph.asked import kinds
 from tests.graph.fixture import GraphFactory
 from tests.graph.serving import Served
 
@@ -151,11 +153,36 @@ def test_a_fault_in_the_middle_of_a_chain_loses_and_doubles_nothing(
             retention=2 * DAY,
             slice={"least": DAY, "most": 7 * DAY},
             rate={"requests": 5, "per": 0.05},
+            timeout=20.0,
         ),
     )
     ledger = ledger_of(lake, served)
     assert held(lake, "interactive") == truth(served, "interactive", ledger)
     assert {one.status for one in ledger.windows} == {Status.COMPLETE}
+
+
+def test_what_was_answered_and_not_committed_is_not_asked_for_again(
+    graph: GraphFactory, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A life ends before its commit, again and again; each next one begins with the answer that the last one got."""
+    served = graph(sign_ins=5000, days=1, people=20, per=0.05)
+    config = config_of(
+        served, monkeypatch, retention=2 * DAY, rate={"requests": 5, "per": 0.05}, timeout=20.0, settle=0
+    )
+
+    def dies(*_: object, **__: object) -> None:
+        raise Stopped
+
+    for _ in range(3):
+        with monkeypatch.context() as patch:
+            patch.setattr("pfsquid.lake.graph.commit", dies)
+            assert collected(lake, config)["contoso:interactive"].error == "interrupted"
+    assert collected(lake, config)["contoso:interactive"].error == ""
+    ledger = ledger_of(lake, served)
+    assert held(lake, "interactive") == truth(served, "interactive", ledger)
+    asked = kinds(served.control.requests("auditLogs"))
+    assert asked["asked again"] == 0, asked
+    assert asked["failed"] == 0, asked
 
 
 def test_records_at_the_ends_of_slices_are_there_once(

@@ -10,23 +10,23 @@ import hashlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote_plus, urlencode, urljoin, urlsplit
 
-from collectors.entra.answers import ErrorObject, anything, collection, said, status_of
+from collectors.entra.answers import ErrorObject, anything, said, status_of
 from collectors.entra.errors import Asked, GraphError, Kind, refusal
 from collectors.entra.limit import LONGEST_PAUSE, Limit, Stopped
+from collectors.entra.page import HEAVY, read_again, read_page
 from collectors.entra.records import Record
 from collectors.entra.token import Tokens, check_https, roles_of
 from collectors.entra.wire import Answer, Timeout, Wire, retry_after
 
 T = TypeVar("T")
-HEAVY = threading.Lock()  # held while a page is taken apart; also for what else takes much memory for a moment
 # New members of evolvable enumerations come as themselves, not as unknownFutureValue ("Best practices" of Graph).
 _PREFER = "include-unknown-enum-members"
 _LATER = ("wait: it is tried again then",)
@@ -61,16 +61,6 @@ class Page:
     number: int
     full: bool
     last: bool
-
-
-@dataclass(frozen=True)
-class _Read:
-    """A page that was read: a digest of its records, how many they are, and the link."""
-
-    print_: bytes
-    count: int
-    next: str
-    records: list[Any]
 
 
 class Graph:
@@ -115,7 +105,7 @@ class Graph:
 
     def get(self, path: str, query: Mapping[str, str] | None = None, version: str = "v1.0") -> Any:
         """One JSON answer, whatever it holds. path: without version and without slash before it."""
-        return self._fetched(self._url(path, query or {}, version), path, False, anything)
+        return self._fetched(self._url(path, query or {}, version), path, False, lambda one: anything(one.body))
 
     def pages(
         self,
@@ -124,36 +114,44 @@ class Graph:
         version: str = "v1.0",
         take: Callable[[Record], Any] | None = None,
         sending: Callable[[], None] | None = None,
+        answered: Callable[[Answer], None] | None = None,
+        before: Iterable[Answer] = (),
     ) -> Iterator[Page]:
         """The pages of a collection, in Graph's order; one with `last` ends them.
 
         A page that repeats one before is left out (as the last it comes empty). DEAD_LINK: the rest cannot be reached,
-        as the link has died or leads in a circle; begin again. take: makes of each record what the page is to hold, for
-        one page at a time, however many threads read: a record takes ten times its size while it is looked at.
-        sending: told of each request that goes out.
+        as the link has died or leads in a circle; begin again. take: makes of each record what the page is to hold;
+        HEAVY is held from then on until the next page is asked for: however many threads read, one page is in memory.
+        sending: told of each request that goes out; answered: of each answer that seems good, before it is read.
+        before: answers that came in an earlier life: the pages begin with them, and go on behind the last.
         """
         url = self._url(path, query, version)
         followed: set[bytes] = set()
         read: set[bytes] = set()
         top = int(query.get("$top", 0))
+        old = iter(before)
         for number in count():  # no recursion: a chain may have thousands of links
-            followed.add(_digest(url))
-            page = self._fetched(url, path, number > 0, lambda body: _read(body, take), sending)
-            repeats = page.count > 0 and page.print_ in read
-            read.add(page.print_)
-            if repeats:
-                self._note("repeated")
-            if not repeats or not page.next:
-                full = 0 < top <= page.count
-                kept = [] if repeats else page.records
-                yield Page(kept, number, full, not page.next)
-                del kept
+            if answer := next(old, None):
+                page = read_again(answer, path, take)
+            else:
+                followed.add(_digest(url))
+                page = self._fetched(url, path, number > 0, lambda one: read_page(one, take), sending, answered)
+            try:
+                repeats = page.count > 0 and page.print_ in read
+                read.add(page.print_)
+                if repeats:
+                    self._note("repeated")
+                if not repeats or not page.next:
+                    yield Page([] if repeats else page.records, number, 0 < top <= page.count, not page.next)
+            finally:
+                page.records = []
+                if take:
+                    HEAVY.release()
             if not page.next:
                 return
             url = self._next(page.next, url)
             if _digest(url) in followed:
                 raise GraphError(Kind.DEAD_LINK, f"Microsoft Graph on {path}: its links lead in a circle")
-            del page  # else two pages are held while the next is read
 
     def _url(self, path: str, query: Mapping[str, str], version: str) -> str:
         text = urlencode(query, quote_via=quote, safe="$'():,/")
@@ -175,8 +173,9 @@ class Graph:
         url: str,
         path: str,
         following: bool,
-        read: Callable[[bytes], T],
+        read: Callable[[Answer], T],
         sending: Callable[[], None] | None = None,
+        answered: Callable[[Answer], None] | None = None,
     ) -> T:
         """A good answer, read. Asks again while that may help."""
         failures: Counter[Kind] = Counter()
@@ -187,6 +186,8 @@ class Graph:
                 token = self._tokens.token(renew)
                 renew = False
                 answer = self._sent(url, token, sending)
+                if answered and answer.status == 200:
+                    answered(answer)
                 return self._judged(answer, url, path, following, token, read)
             except GraphError as exc:
                 if exc.kind is Kind.UNAUTHORIZED and not renewed:
@@ -219,12 +220,12 @@ class Graph:
         return answer
 
     def _judged(
-        self, answer: Answer, url: str, path: str, following: bool, token: str, read: Callable[[bytes], T]
+        self, answer: Answer, url: str, path: str, following: bool, token: str, read: Callable[[Answer], T]
     ) -> T:
         status = answer.status
         if status == 200:
             try:
-                return read(answer.body)
+                return read(answer)
             except ErrorObject as exc:
                 code, text = exc.code, exc.text
                 status = status_of(code, text)
@@ -272,15 +273,5 @@ def _origin(url: str) -> tuple[str, str, int]:
     return parts.scheme, (parts.hostname or "").lower(), parts.port or 443
 
 
-def _digest(*texts: str) -> bytes:
-    digest = hashlib.blake2b(digest_size=16)
-    for text in texts:
-        digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
-    return digest.digest()
-
-
-def _read(body: bytes, take: Callable[[Record], Any] | None) -> _Read:
-    with HEAVY if take else nullcontext():
-        answer = collection(body, take)
-        records = answer.records or []
-        return _Read(answer.print_, len(records), answer.next, records)
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

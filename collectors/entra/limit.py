@@ -61,6 +61,8 @@ class Limit:
     """At most `requests` in any `seconds`. Thread-safe; cheap to make; several on one journal act as one.
 
     journal: a file of its own per app and tenant, made at need; None: this object's threads only.
+    spread: s between two requests at least. It takes nothing from the limit as long as `requests` times that is less
+    than `seconds`, and a process that is killed has fewer under way.
     transit: s after which a request without an answer counts as seen: longer than a connection takes to come about.
     clock: s, monotonic, the same for all processes. OSError comes from every method where the journal cannot be used.
     """
@@ -71,13 +73,14 @@ class Limit:
         seconds: float = 10.0,
         journal: Path | None = None,
         *,
+        spread: float = 0.0,
         transit: float = 15.0,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         if requests < 1 or seconds <= 0:
             raise ValueError("a limit is of at least one request in more than 0 s")
-        self._requests, self._transit = requests, transit
+        self._requests, self._transit, self._spread = requests, transit, spread
         # The server's clock may run a little faster than this machine's, and its stamps may be rounded.
         self._window = seconds + min(0.05, seconds * 0.005)
         self._journal, self._clock, self._sleep = journal, clock, sleep
@@ -131,6 +134,8 @@ class Limit:
         """s until the next request may be sent; 0 or less: now."""
         taken = sorted((self._latest(one, now) for one in state.turns), reverse=True)
         delay = state.paused_until - now
+        if state.turns:
+            delay = max(delay, max(one.sent for one in state.turns) + self._spread - now)
         if len(taken) >= self._requests:
             delay = max(delay, taken[self._requests - 1] + self._window - now)
         return delay

@@ -157,10 +157,12 @@ class Reading:
             for page in self.ask(query_of(self.stream, asked, datetime.fromtimestamp(self.end, UTC))):
                 self.pages += 1
                 self._add(page)
-                if page.last:
-                    doubt = self._doubtful(page, asked)
+                last, count = page.last, len(page.ids)
+                doubt = last and self._doubtful(page, asked)
+                del page  # else its rows stay in memory while the next is waited for
+                if last:
                     continue
-                self.largest = max(self.largest, len(page.ids))
+                self.largest = max(self.largest, count)
                 cut = int(self._newest.timestamp()) if self._newest else self._begin
                 if self._ordered and cut > self._begin and self._is_large():
                     yield self._piece(cut)

@@ -18,15 +18,19 @@ import pyarrow.compute as pc
 
 from collectors.batch import Reject
 from collectors.entra.errors import GraphError, Kind
-from collectors.entra.graph import HEAVY, Graph
+from collectors.entra.graph import Graph
+from collectors.entra.limit import Stopped
+from collectors.entra.page import HEAVY
 from collectors.entra.records import Record
-from collectors.entra.schedule import Task, next_task
+from collectors.entra.schedule import Task, Why, next_task
 from collectors.entra.slices import KINDS, Flood, OutOfOrder, Piece, Reading, Rows, TooLarge, row_of, rows_of
 from collectors.entra.streams import GraphStream
 from collectors.entra.windows import Ledger, Rules, Status
+from collectors.entra.wire import Answer
 from pfsquid.lake.catalog import Lake
 from pfsquid.lake.hints import Hints
 from pfsquid.lake.ingest import Moved
+from pfsquid.lake.kept import Kept
 from pfsquid.lake.memory import give_back, use_little
 from pfsquid.lake.slices import Committed, Fewer, Stream, commit, record
 from pfsquid.lake.state import State
@@ -55,6 +59,8 @@ class Reader:
     fresh: float
     state: State
     hints: Hints
+    kept: Kept
+    _asked: list[float] = field(default_factory=list)  # when the pages that wait for a commit were asked for
     _ledger: Ledger = field(default_factory=Ledger)
     _text: str | None = None
     _dead: int = 0
@@ -74,12 +80,12 @@ class Reader:
         begun = time.time()
         horizon = self.rules.horizon(begun)
         started = begun
+        if self.kept.deadly:
+            self.hints.shrink(self.kept.end - self.kept.begun, self.rules)
+        if self.kept.goes_on(self._text, begun):
+            self._try(Task(self.kept.begun, self.kept.end, Why.BACKFILL), again=True)
         while task := next_task(self._ledger, time.time(), horizon, self.hints.length, self.rules, self.fresh):
-            try:
-                self._slice(task)
-            except Moved:
-                self._load()
-            self.state.rounds += 1
+            self._try(task)
             now = time.time()
             if not begun <= now < begun + self.every:
                 begun, horizon = now, self.rules.horizon(now)
@@ -87,6 +93,21 @@ class Reader:
                 self._write()
         self._write()
         self.state.caught_up = started
+
+    def _try(self, task: Task, again: bool = False) -> None:
+        """Read a slice. again: begin with what an earlier life has kept of it."""
+        try:
+            self._slice(task, again)
+        except Stopped:
+            raise  # what is kept is for the next life
+        except Moved:
+            self.kept.clear()
+            self._load()
+        except Exception:
+            self.kept.clear()
+            raise
+        self.kept.clear()
+        self.state.rounds += 1
 
     def _load(self) -> None:
         self._ledger, self._text = load(self.lake, self.stream.table, self.stream.tenant, self.stream.name)
@@ -96,37 +117,69 @@ class Reader:
         self._wrote = time.time()
         write_table(self.lake, int(self._wrote))
 
-    def _ask(self, query: dict[str, str], start: int, end: int) -> Iterator[Rows]:
+    def _ask(self, query: dict[str, str], start: int, end: int, keep: bool, again: bool) -> Iterator[Rows]:
+        """The pages of a query. keep: until they are in the lake; again: those kept by an earlier life come first."""
+        sent, pending = 0.0, False
+
         def take(record: Record) -> dict[str, Any] | Reject:
             return row_of(record, self.asked, self.stream.tenant)
 
         def sending() -> None:
+            nonlocal sent, pending
+            if pending:  # it was no good
+                self.kept.spoiled()
+            sent, pending = time.time(), False
             self.hints.begin(start, end)
 
-        for page in self.graph.pages(self.asked.path, query, self.asked.version, take, sending):
+        def answered(answer: Answer) -> None:
+            nonlocal pending
+            self._asked.append(sent)
+            if keep:
+                self.kept.add(answer, sent)
+                pending = True
             self.hints.end()
+
+        before = self.kept.answers() if again else ()
+        if again:
+            self._asked.append(self.kept.asked)
+        path, version = self.asked.path, self.asked.version
+        for page in self.graph.pages(path, query, version, take, sending, answered, before):
+            pending = False
             with HEAVY:
                 rows = rows_of(page.records, self.asked)
                 page.records.clear()
                 give_back()
-            yield replace(rows, full=page.full, last=page.last)
             if not page.last:
                 self.hints.page = max(self.hints.page, len(rows.ids))
+            whole = iter([replace(rows, full=page.full, last=page.last)])
+            del rows  # whoever takes them is the only one who holds them
+            yield next(whole)
 
-    def _reading(self, start: int, end: int, step: int | None) -> Reading:
+    def _reading(self, start: int, end: int, step: int | None, again: bool = False) -> Reading:
+        first = iter([again])
+
         def ask(query: dict[str, str]) -> Iterator[Rows]:
-            return self._ask(query, start, end)
+            return self._ask(query, start, end, step is not None, next(first, False))
 
         return Reading(self.asked, self.stream.tenant, ask, start, end, step, self.hints.page)
 
-    def _slice(self, task: Task) -> None:
-        reading = self._reading(task.start, task.end, STEP)
+    def _slice(self, task: Task, again: bool) -> None:
+        self._asked = []
+        if not again:
+            self.kept.begin(self._text, task.start, task.end)
+        reading = self._reading(task.start, task.end, STEP, again)
+        start = end = task.start
         try:
             for piece in reading.pieces():
-                self._commit(piece)
+                start, end = piece.start, piece.end
+                self._commit_as(piece, sure=False)
+                self.kept.committed(self._text, end)
                 self._dead = 0
-                if piece.end == task.end and task.end - task.start >= self.hints.length:
-                    self.hints.grow(reading.pages, self.rules)
+                if end == task.end and self.kept.end - self.kept.start >= self.hints.length:
+                    self.hints.grow(self.kept.pages, self.rules)
+                del piece  # else its rows stay in memory while the next is waited for
+        except Fewer as exc:
+            self._sure(start, end, exc.ids)
         except OutOfOrder as exc:
             if reading.begun > task.start:  # until it is read again, nobody shall believe in it
                 self._note(task.start, reading.begun, Status.PARTIAL, str(exc))
@@ -178,32 +231,42 @@ class Reader:
 
     def _single(self, start: int, end: int) -> Piece:
         """A span as one piece."""
+        self._asked = []
         (piece,) = self._reading(start, end, None).pieces()
         return piece
 
     def _commit(self, piece: Piece) -> None:
         """Commit; where rows would vanish, only after a second reading that says the same."""
-        before: frozenset[str] | None = None
+        try:
+            self._commit_as(piece, sure=False)
+        except Fewer as exc:
+            self._sure(piece.start, piece.end, exc.ids)
+
+    def _sure(self, start: int, end: int, before: frozenset[str]) -> None:
+        """Commit a span whose rows would vanish, these by the last reading, once two agree."""
         for _ in range(_READS):
+            piece = self._single(start, end)
             try:
-                self._committed(piece, self._commit_as(piece, sure=False))
+                self._commit_as(piece, sure=False)
                 return
             except Fewer as exc:
                 if exc.ids == before:
-                    self._committed(piece, self._commit_as(piece, sure=True))
+                    self._commit_as(piece, sure=True)
                     return
                 before = exc.ids
-            piece = self._single(piece.start, piece.end)
-        self._note(piece.start, piece.end, Status.PARTIAL, "each reading gives other records")
+        self._note(start, end, Status.PARTIAL, "each reading gives other records")
 
-    def _commit_as(self, piece: Piece, sure: bool) -> Committed:
+    def _commit_as(self, piece: Piece, sure: bool) -> None:
         with HEAVY:
-            done = commit(self.lake, self.stream, piece, self._text, self.rules, int(time.time()), sure)
+            # As of when it was asked for: what came between that and now is for the next reading.
+            asked = int(min(self._asked, default=time.time()))
+            done = commit(self.lake, self.stream, piece, self._text, self.rules, asked, sure)
             give_back()
-            return done
+        self._committed(piece, done)
 
     def _committed(self, piece: Piece, done: Committed) -> None:
         self._ledger, self._text = done.ledger, done.text
+        self._asked = self._asked[-1:]
         self._given += 1
         self.hints.progress(self.rules)
         state = self.state

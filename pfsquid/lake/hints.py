@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from collectors.entra.schedule import longer, shorter
-from collectors.entra.windows import HOUR, Rules
+from collectors.entra.windows import DAY, Rules
 
 FOLDER = ".entra"
 _PATIENCE = 8  # pieces in a row until larger slices are asked for again
+_FIRST = DAY  # of the first slice: what comes of it is committed page by page, so that a short one gains nothing
 _STUBBORN = 3  # crashes at the same slice until less of it is asked for
 
 
@@ -40,7 +41,7 @@ class Hints:
     def load(lake: Path, name: str, rules: Rules) -> Hints:
         """Of a stream by its name; in a lake that is a folder."""
         path = lake / FOLDER / f"{name}.json"
-        hints = Hints(path, min(max(HOUR, rules.least), rules.most), rules.most)
+        hints = Hints(path, min(max(_FIRST, rules.least), rules.most), rules.most)
         with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
             told = json.loads(path.read_text("utf-8"))
             hints.length = min(max(int(told["length"]), rules.least), rules.most)

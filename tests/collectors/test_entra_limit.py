@@ -9,10 +9,12 @@ import subprocess
 import sys
 import threading
 import time
+from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors.entra.limit import Limit, Stopped, Turn
@@ -87,6 +89,71 @@ def test_the_server_never_sees_more_whatever_the_network_does(course: list[tuple
         if idle:
             sleep(idle)
     assert most_in(seen, 10.0) <= 5
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(0, 8), st.floats(0, 1), st.floats(0, 6), st.integers(0, 3)), min_size=10, max_size=50),
+    st.floats(0, 1.9),
+)
+def test_spread_out_over_lives_that_are_killed_the_server_never_sees_more(
+    course: list[tuple[float, float, float, int]], spread: float
+) -> None:
+    """As above, with a journal; now and then the process is killed, with all that it has under way: no answer of that
+    ever comes, the server may see it until then, and the next life begins with nothing but the journal."""
+    with TemporaryDirectory() as folder:
+        clock, journal, lives = Time(), Path(folder) / "journal", 0
+        seen: list[float] = []
+        sent: list[float] = []
+        under_way: list[tuple[float, Turn]] = []
+
+        def sleep(seconds: float) -> None:
+            until = clock.now + seconds
+            for end, turn in sorted(under_way):
+                if end <= until:
+                    clock.now = max(clock.now, end)
+                    limit.ended(turn)
+                    under_way.remove((end, turn))
+            clock.now = until
+
+        def life() -> Limit:
+            return Limit(5, 10.0, journal, spread=spread, clock=clock, sleep=sleep)
+
+        limit = life()
+        for lasts, share, idle, luck in course:
+            turn = limit.wait()
+            sent.append(clock.now)
+            seen.append(clock.now + lasts * share)
+            under_way.append((clock.now + lasts, turn))
+            if idle:
+                sleep(idle)
+            if luck == 0:  # killed: what was not seen by then never is
+                seen = [min(one, clock.now) for one in seen]
+                _buried(journal, lives)
+                under_way.clear()
+                lives, limit = lives + 1, life()
+        assert most_in(seen, 10.0) <= 5
+        assert all(later - one >= spread - 1e-6 for one, later in pairwise(sent))
+
+
+def _buried(journal: Path, life: int) -> None:
+    """As if what stands in the journal were of a process that is dead now: another number, started at another time."""
+    raw = json.loads(journal.read_bytes())
+    for turn in raw["turns"]:
+        number, started, namespace = turn[0].split(":")
+        if number == str(os.getpid()):
+            turn[0] = f"{2**22 + 1 + life}:{started}:{namespace}"  # above the largest that Linux gives
+    journal.write_text(json.dumps(raw))
+
+
+def test_spread_out_requests_are_as_many(tmp_path: Path) -> None:
+    clock = Time()
+    limit = Limit(5, 10.0, tmp_path / "journal", spread=0.5, clock=clock, sleep=clock.sleep)
+    begin = clock.now
+    for _ in range(100):
+        with limit.turn():
+            clock.now += 0.1
+    assert 100 / (clock.now - begin) >= 0.95 * 0.5
 
 
 def test_one_caller_after_the_other_loses_little() -> None:

@@ -16,7 +16,7 @@ def reader(lake: Path) -> Hints:
 
 def test_a_longer_slice_is_remembered_at_once(tmp_path: Path) -> None:
     reader(tmp_path).grow(1, RULES)
-    assert reader(tmp_path).length == 4 * HOUR
+    assert reader(tmp_path).length == 4 * DAY
 
 
 def test_a_shorter_slice_is_remembered_at_once(tmp_path: Path) -> None:
@@ -29,13 +29,27 @@ def test_readers_that_die_while_they_wait_for_their_turn_are_asked_for_no_less(t
         one = reader(tmp_path)
         one.begin(0, HOUR)
         one.end()
-    assert reader(tmp_path).length == HOUR
+    assert reader(tmp_path).length == DAY
 
 
 def test_a_request_that_readers_die_of_is_asked_for_in_smaller_parts(tmp_path: Path) -> None:
     for _ in range(4):
         reader(tmp_path).begin(0, HOUR)
-    assert reader(tmp_path).length < HOUR
+    assert reader(tmp_path).length < DAY
+
+
+def test_a_stream_is_at_its_largest_slices_after_two_of_one_page(tmp_path: Path) -> None:
+    """A page of each is read, whatever its length: small slices at first are requests for nothing."""
+    for _ in range(2):
+        reader(tmp_path).grow(1, RULES)
+    assert reader(tmp_path).length == RULES.most
+
+
+def test_readers_that_are_killed_at_different_slices_go_on_with_large_ones(tmp_path: Path) -> None:
+    reader(tmp_path).grow(1, RULES)
+    for number in range(20):
+        reader(tmp_path).begin(number * DAY, (number + 1) * DAY)
+    assert reader(tmp_path).length == 4 * DAY
 
 
 def test_a_broken_file_is_as_none(tmp_path: Path) -> None:
@@ -43,4 +57,4 @@ def test_a_broken_file_is_as_none(tmp_path: Path) -> None:
     one.grow(1, RULES)
     for text in ("", "{", "[]", '{"length": "x"}', '{"length": 1, "ceiling": null}'):
         one.path.write_text(text, "utf-8")
-        assert reader(tmp_path).length in (HOUR, RULES.least)
+        assert reader(tmp_path).length in (DAY, RULES.least)
