@@ -14,16 +14,18 @@ from typer.core import TyperGroup
 
 from pfsquid import (
     __version__,
+    cli_aws,
     cli_directory,
     cli_entra,
     cli_firewall,
     cli_keytab,
     cli_lake,
+    cli_query,
     cli_run,
     cli_verify,
     views,
 )
-from pfsquid.cli_options import ConfigOption, DebugOption, FormatOption, JsonOption, LakeOption, debug_wanted
+from pfsquid.cli_options import ConfigOption, DebugOption, JsonOption, LakeOption, debug_wanted
 from pfsquid.errors import ExitCode, PfsquidError, WrongUse
 from pfsquid.views import Format
 
@@ -71,6 +73,7 @@ app.add_typer(cli_keytab.keytab, name="keytab")
 app.add_typer(cli_run.service, name="service")
 app.add_typer(cli_lake.lake, name="lake")
 app.add_typer(cli_entra.entra, name="entra")
+app.add_typer(cli_aws.aws, name="aws")
 
 
 app.command()(cli_firewall.configure)
@@ -80,6 +83,7 @@ app.command()(cli_verify.verify_kerberos)
 app.command()(cli_verify.explain)
 app.command()(cli_run.run)
 app.command()(cli_run.status)
+app.command()(cli_query.query)
 collect.command("directory")(cli_directory.collect_directory)
 
 
@@ -154,43 +158,9 @@ def collect_entra(
 
 
 @app.command()
-def query(
-    name: Annotated[
-        str | None, typer.Argument(help="A question; without one, the list of them.", show_default=False)
-    ] = None,
-    parameters: Annotated[
-        list[str] | None, typer.Argument(help="key=value: since, until, app, person.", show_default=False)
-    ] = None,
-    sql: Annotated[
-        str | None, typer.Option("--sql", help="A SELECT of your own, read only.", show_default=False)
-    ] = None,
-    lake: LakeOption = None,
-    config: ConfigOption = None,
-    format: FormatOption = Format.TABLE,
-    json: JsonOption = False,
-    _: DebugOption = False,
-) -> None:
-    """Ask the lake: apps, people, app-people, app-signins, unknown-domains, unmatched-people, or SQL of your own."""
-    from pfsquid.discovery.answer import answer, answer_sql, list_questions
-
-    if sql is not None and name:
-        raise WrongUse("a question or --sql, not both", "pfsquid query apps", 'pfsquid query --sql "SELECT 1"')
-    if sql is None and name is None:
-        result = list_questions()
-    else:
-        settings = _settings(config)
-        opened = _open(lake, settings, make=False)
-        known = _knowledge(settings)
-        result = (
-            answer_sql(opened, known, sql) if sql is not None else answer(opened, known, str(name), parameters or [])
-        )
-    views.show(_screen(), result.columns, result.rows, Format.JSON if json else format, result.title, result.notes)
-
-
-@app.command()
 def demo(
     lake: Annotated[
-        Path | None, typer.Option("--lake", help="Keep the demo's lake in this folder.", show_default=False)
+        str | None, typer.Option("--lake", help="Keep the demo's lake in this folder, or s3://….", show_default=False)
     ] = None,
     _: DebugOption = False,
 ) -> None:
@@ -241,24 +211,15 @@ def _settings(config: Path | None) -> Config:
     return load(find(config, os.environ))
 
 
-def _lake(lake: Path | None, config: Path | None, make: bool) -> Lake:
+def _lake(lake: str | None, config: Path | None, make: bool) -> Lake:
     return _open(lake, _settings(config), make)
 
 
-def _open(lake: Path | None, settings: Config, make: bool) -> Lake:
-    from pfsquid.config import lake_folder
+def _open(lake: str | None, settings: Config, make: bool) -> Lake:
+    from pfsquid.config import lake_place
     from pfsquid.lake.catalog import open_lake
 
-    return open_lake(lake_folder(lake, settings, os.environ), make)
-
-
-def _knowledge(settings: Config) -> Any:
-    from pfsquid.discovery.answer import knowledge
-    from pfsquid.resources import configs
-
-    people, apps = settings.people, settings.apps
-    folders = (configs() / "apps", *apps.folders)
-    return knowledge(folders, people.realms, people.services, apps.sanctioned, apps.unsanctioned, apps.sign_ins)
+    return open_lake(lake_place(lake, settings, os.environ), make)
 
 
 def _progress(screen: views.Screen) -> Callable[..., None]:

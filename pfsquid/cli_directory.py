@@ -38,7 +38,7 @@ def collect_directory(
     Reads only, and always in verified TLS. Run it daily: renamed and re-used names are told by when they were seen.
     """
     from collectors.directory.schema import AD
-    from pfsquid.config import find, lake_folder, load
+    from pfsquid.config import find, lake_place, load
     from pfsquid.kerberos.directory import connect_any
     from pfsquid.lake.accounts import refresh
     from pfsquid.lake.catalog import open_lake
@@ -47,7 +47,7 @@ def collect_directory(
     settings = load(path)
     site = site_of(settings, path.absolute().parent if path else Path.cwd())
     screen = views.standard_screen(dict(os.environ))
-    opened = open_lake(lake_folder(lake, settings, os.environ), make=True)
+    opened = open_lake(lake_place(lake, settings, os.environ), make=True)
     with connect_any(site) as directory:
         domain = directory.domain_name
         counts = refresh(opened, AD, domain, listing(directory), datetime.now(UTC))

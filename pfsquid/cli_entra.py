@@ -41,14 +41,14 @@ def check(
     """Ask for one record of each stream, and say what works, what is missing and how to grant it."""
     from collectors.entra.probe import probe
     from collectors.entra.streams import DIRECTORY_STREAMS, STREAMS
-    from pfsquid.config import lake_folder
+    from pfsquid.config import lake_place
     from pfsquid.entra import tenants_of
 
     screen = views.standard_screen(dict(os.environ))
     settings, folder = _settings(config)
     if not settings.collect.entra:
         raise WrongUse("the configuration names no tenant", "see collect: entra: in configs/example.yaml")
-    whole = lake_folder(lake, settings, os.environ).expanduser().absolute()
+    whole = lake_place(lake, settings, os.environ).folder
     rows = []
     cures: dict[tuple[str, str], list[str]] = {}  # of a tenant, with the streams that each would help
     for tenant in tenants_of(settings, folder, whole if whole.is_dir() else None, [name] if name else []):
@@ -63,10 +63,10 @@ def check(
     raise typer.Exit(ExitCode.DONE if all(row[2] == "works" for row in rows) else ExitCode.FOUND)
 
 
-def collect_graph(screen: views.Screen, config: Path | None, lake: Path | None, json: bool, follow: bool) -> None:
+def collect_graph(screen: views.Screen, config: Path | None, lake: str | None, json: bool, follow: bool) -> None:
     """`collect entra` of the configured tenants: all that is to be read now, or on and on until Ctrl-C."""
     be_frugal()
-    from pfsquid.config import lake_folder
+    from pfsquid.config import lake_place
     from pfsquid.entra import reached, run_once, sources_of
     from pfsquid.lake.catalog import open_lake
     from pfsquid.service import Plan, Service
@@ -78,7 +78,7 @@ def collect_graph(screen: views.Screen, config: Path | None, lake: Path | None, 
             "pfsquid collect entra --from signins.json",
             "see collect: entra: in configs/example.yaml, and docs/entra.md",
         )
-    whole = open_lake(lake_folder(lake, settings, os.environ), make=True)
+    whole = open_lake(lake_place(lake, settings, os.environ), make=True)
     sources = sources_of(settings, folder, whole.folder)
     line = view_live.Follow(screen)
 

@@ -34,7 +34,7 @@ UserOption = Annotated[
 ]
 PasswordOption = Annotated[
     str | None,
-    typer.Option("--password", help="A reference: env:NAME, file:PATH, keyring:SERVICE/USER.", show_default=False),
+    typer.Option("--password", help="A reference: env:NAME, file:PATH, ssm:NAME …", show_default=False),
 ]
 AccountOption = Annotated[
     str | None, typer.Option("--account", help="The service account; else kerberos.account.", show_default=False)

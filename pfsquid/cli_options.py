@@ -23,7 +23,9 @@ def debug_wanted() -> bool:
 
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configuration file.", show_default=False)]
-LakeOption = Annotated[Path | None, typer.Option("--lake", help="Folder of the lake.", show_default=False)]
+LakeOption = Annotated[  # a text, since a path would make s3:/ of s3://
+    str | None, typer.Option("--lake", help="Folder of the lake, or s3://BUCKET/PREFIX.", show_default=False)
+]
 FormatOption = Annotated[Format, typer.Option("--format", help="How to write the result.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 DebugOption = Annotated[

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pfsquid.lake.catalog import Lake
     from pfsquid.lake.state import State
     from pfsquid.lake.windows import Reached
+    from pfsquid.place import Place
 
 UnitDirOption = Annotated[Path, typer.Option("--unit-dir", help="Where systemd looks for units.")]
 service = typer.Typer(help="Put `pfsquid run` into systemd's hands.", no_args_is_help=True)
@@ -41,6 +42,7 @@ def run(
     be_frugal()
     from pfsquid.lake.catalog import alone
     from pfsquid.metrics import served
+    from pfsquid.publishing import tending
     from pfsquid.service import Plan, Service, Source
     from pfsquid.streams import streams_of
 
@@ -56,7 +58,7 @@ def run(
                 "the configuration names nothing to collect from",
                 "collect: {squid: {NAME: {firewall: FIREWALL}}}    # in pfsquid.yaml; see configs/example.yaml",
             )
-        if _lake_path(lake, settings) != whole.folder:
+        if _place(lake, settings) != whole.place:
             raise WrongUse("the lake is another one now, which takes a new start", "systemctl restart pfsquid")
         streams: tuple[Source, ...] = streams_of(
             settings, folder, whole, lambda name, text: log("warning", text, source=name)
@@ -65,7 +67,8 @@ def run(
             from pfsquid.entra import sources_of
 
             streams += sources_of(settings, folder, whole.folder)
-        return Plan(whole, streams, settings.collect.flush, settings.collect.alarm, *_care(settings))
+        collect, care = settings.collect, settings.care
+        return Plan(whole, streams, collect.flush, collect.alarm, tending(config), care.every)
 
     with alone(whole), served(settings.collect.metrics) as metrics:
         ended = Service(load, log, dict(os.environ), metrics).run()
@@ -110,7 +113,7 @@ def status(
 def collect_live(
     screen: views.Screen,
     config: Path | None,
-    lake: Path | None,
+    lake: str | None,
     json: bool,
     follow: bool,
     paths: tuple[list[Path], str, str | None] | None,
@@ -165,16 +168,19 @@ def install(
     if path is None:
         raise WrongUse("there is no configuration to run with", "pfsquid init --host FIREWALL", "--config FILE")
     settings, _folder = _settings(config)
-    account, folder = user_named(user), _lake_path(lake, settings)
+    account, place = user_named(user), _place(lake, settings)
     if not settings.collect.anything:
         raise WrongUse("the configuration names nothing to collect from", "see collect: in configs/example.yaml")
     ports = [int(one.listen.rpartition(":")[2]) for one in settings.collect.squid.values() if one.listen]
-    unit = Unit(own_program(), user, path.absolute(), folder, any(port < 1024 for port in ports))
+    low = any(port < 1024 for port in ports)
+    writes = (place.catalog_file.parent,) if place.catalog_file else ()
+    unit = Unit(own_program(), user, path.absolute(), place.folder, low, place.url, writes)
     unit.text(templates())
-    if not folder.exists():
-        folder.mkdir(parents=True)
-        if os.geteuid() == 0:
-            os.chown(folder, account.pw_uid, account.pw_gid)
+    for folder in (place.folder, *writes):
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            if os.geteuid() == 0:
+                os.chown(folder, account.pw_uid, account.pw_gid)
     check_rights(unit, account)
     _told(put(unit, unit_dir, templates()))
 
@@ -270,16 +276,16 @@ def _settings(config: Path | None) -> tuple[Config, Path]:
     return load(path), path.absolute().parent if path else Path.cwd()
 
 
-def _lake_path(lake: Path | None, settings: Config) -> Path:
-    from pfsquid.config import lake_folder
+def _place(lake: str | None, settings: Config) -> Place:
+    from pfsquid.config import lake_place
 
-    return lake_folder(lake, settings, os.environ).expanduser().absolute()
+    return lake_place(lake, settings, os.environ)
 
 
-def _lake(lake: Path | None, settings: Config, make: bool) -> Lake:
+def _lake(lake: str | None, settings: Config, make: bool) -> Lake:
     from pfsquid.lake.catalog import open_lake
 
-    return open_lake(_lake_path(lake, settings), make)
+    return open_lake(_place(lake, settings), make)
 
 
 def _leave(ended: bool, code: ExitCode) -> None:
@@ -287,10 +293,3 @@ def _leave(ended: bool, code: ExitCode) -> None:
     if not ended:
         os._exit(code)
     raise typer.Exit(code)
-
-
-def _care(settings: Config) -> tuple[Any, ...]:
-    """What keeps the lake tidy, and how often, as Plan takes them."""
-    from pfsquid.lake.care import care
-
-    return (lambda lake: care(lake, settings.care, datetime.now(UTC)).line(), settings.care.every)

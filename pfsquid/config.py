@@ -7,12 +7,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, PlainValidator, TypeAdapter, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
+from pfsquid.cloud import Cloud
 from pfsquid.errors import WrongUse
+from pfsquid.place import Place
+from pfsquid.secrets_aws import ask_as
 from pfsquid.settings import (
     CollectSettings,
     DirectorySettings,
@@ -24,10 +28,24 @@ from pfsquid.settings import (
     Section,
     VerifySettings,
 )
+from pfsquid.settings_aws import AwsSettings, S3Url
 from pfsquid.settings_care import CareSettings
 from pfsquid.settings_entra import EntraSettings
 
 Where = tuple[str | int, ...]
+_S3_URL: TypeAdapter[str] = TypeAdapter(S3Url)
+
+
+def _lake(given: object) -> Path | str:
+    """A folder, or s3://BUCKET/PREFIX as text."""
+    if isinstance(given, str) and given.startswith("s3:"):
+        try:
+            return _S3_URL.validate_python(given)
+        except ValidationError:
+            raise ValueError("must be a folder, s3://BUCKET or s3://BUCKET/PREFIX") from None
+    if isinstance(given, str | Path):
+        return Path(given)
+    raise PydanticCustomError("path_type", "Input is not a valid path")
 
 
 class PeopleConfig(Section):
@@ -67,7 +85,8 @@ class CollectConfig(CollectSettings):
 class Config(Section):
     """The whole configuration. Every key has a default, so that an empty file is one."""
 
-    lake: Path | None = None
+    lake: Annotated[Path | str, PlainValidator(_lake)] | None = None
+    aws: AwsSettings = Field(default_factory=AwsSettings)
     people: PeopleConfig = Field(default_factory=PeopleConfig)
     apps: AppsConfig = Field(default_factory=AppsConfig)
     firewalls: dict[FirewallName, FirewallSettings] = Field(default_factory=dict)
@@ -137,6 +156,7 @@ def load(path: Path | None) -> Config:
             for fault in sorted(faults, key=lambda fault: fault.line)
         )
         raise WrongUse(told, f"${{EDITOR:-vi}} +{min(fault.line for fault in faults)} {path}")
+    ask_as(Cloud(config.aws.region, config.aws.profile))
     return _absolute(config, path.absolute().parent)
 
 
@@ -147,17 +167,37 @@ def default_lake(environment: Mapping[str, str]) -> Path:
     return home / "pfsquid" / "lake"
 
 
-def lake_folder(named: Path | None, settings: Config, environment: Mapping[str, str]) -> Path:
-    """The lake's folder: as named on the command line, else by the configuration, else the default one."""
-    return named or settings.lake or default_lake(environment)
+def lake_place(named: str | None, settings: Config, environment: Mapping[str, str]) -> Place:
+    """Where the lake is: as named on the command line (a folder, or s3://…), else by the configuration, or the default.
+
+    Raises WrongUse for a text that is neither.
+    """
+    asked = named or settings.lake or default_lake(environment)
+    aws = settings.aws
+    if not str(asked).startswith("s3:"):
+        return Place(Path(asked).expanduser().absolute())
+    try:
+        url = _S3_URL.validate_python(str(asked))
+    except ValidationError:
+        raise WrongUse(
+            f"{asked} is no lake: it must be a folder, or s3://BUCKET/PREFIX", "--lake s3://bucket/lake"
+        ) from None
+    name = "-".join((url.removeprefix("s3://").replace("/", "-"), aws.database))
+    state = aws.state or default_lake(environment).parent / "state" / name
+    cloud = Cloud(aws.region, aws.profile, aws.endpoint)
+    return Place(state.expanduser().absolute(), url, aws.catalog, aws.database, cloud)
 
 
 def _absolute(config: Config, base: Path) -> Config:
     apps = config.apps.model_copy(
         update={"folders": tuple(base / folder.expanduser() for folder in config.apps.folders)}
     )
-    lake = base / config.lake.expanduser() if config.lake else None
-    return config.model_copy(update={"apps": apps, "lake": lake})
+    lake = base / config.lake.expanduser() if isinstance(config.lake, Path) else config.lake
+    state = base / config.aws.state.expanduser() if config.aws.state else None
+    kind, _, path = config.aws.catalog.partition(":")
+    catalog = f"sqlite:{base / Path(path).expanduser()}" if kind == "sqlite" else config.aws.catalog
+    aws = config.aws.model_copy(update={"state": state, "catalog": catalog})
+    return config.model_copy(update={"apps": apps, "lake": lake, "aws": aws})
 
 
 def _line_of(exc: Exception, text: str) -> int:
@@ -218,7 +258,7 @@ def _fault(error: Any, lines: Mapping[Where, int]) -> _Fault:
         "tuple_type": "must be a list",
         "model_type": "must be keys and values",
         "path_type": "must be a path",
-    }.get(error["type"], str(error["msg"]))
+    }.get(error["type"], str(error["msg"]).removeprefix("Value error, "))
     if error["type"] == "extra_forbidden":
         close = difflib.get_close_matches(str(where[-1]), list(_keys_beside(where)), 1)
         text += f"; did you mean {close[0]}?" if close else f"; there are {', '.join(_keys_beside(where))}"

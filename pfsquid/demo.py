@@ -89,12 +89,12 @@ STEPS = (
 )
 
 
-def run(screen: views.Screen, lake: Path | None) -> None:
-    """Run all steps; the lake is a new folder below the system's temporary one where none is given.
+def run(screen: views.Screen, lake: str | None) -> None:
+    """Run all steps. lake: a folder or s3://…; a new folder below the system's temporary one where none is given.
 
     Raises PfsquidError where a step fails.
     """
-    folder = lake or Path(tempfile.mkdtemp(prefix="pfsquid-demo-")) / "lake"
+    folder = lake or str(Path(tempfile.mkdtemp(prefix="pfsquid-demo-")) / "lake")
     views.tell(screen, f"pfsquid on a recorded week of six people. The lake is {folder}.")
     for number, step in enumerate(STEPS, 1):
         words = [_filled(word, folder) for word in step.command]
@@ -134,12 +134,19 @@ def _program() -> str:
     return os.path.relpath(beside) if beside.is_relative_to(Path.cwd()) else str(beside)
 
 
-def _filled(text: str, folder: Path) -> str:
-    return text.replace("RECORDED", str(RECORDED)).replace("LAKE", str(folder))
+def _filled(text: str, folder: str) -> str:
+    return text.replace("RECORDED", str(RECORDED)).replace("LAKE", folder)
 
 
-def _what_next(folder: Path) -> str:
+def _what_next(folder: str) -> str:
     return f"""
 Then your own: {_program()} collect squid --from /var/squid/logs/access.log, and {_program()} query app-signins.
 How the week was recorded: {RECORDED / "README.md"}
-To forget the demo: rm -r {folder.parent if folder.name == "lake" else folder}"""
+To forget the demo: {_away(folder)}"""
+
+
+def _away(lake: str) -> str:
+    """What takes the demo's lake away again."""
+    if lake.startswith("s3:"):
+        return f"aws s3 rm --recursive {lake}    # and its database in the catalog"
+    return f"rm -r {Path(lake).parent if Path(lake).name == 'lake' else lake}"

@@ -23,11 +23,12 @@ from collectors.entra.wire import Timeout
 from pfsquid.config import Config
 from pfsquid.entra_app import path_of, tokens_of
 from pfsquid.errors import WrongUse
-from pfsquid.lake.accounts import refresh
+from pfsquid.lake.accounts import note_read, read_before, refresh
 from pfsquid.lake.catalog import Lake
 from pfsquid.lake.graph import Reader
 from pfsquid.lake.hints import FOLDER, Hints
 from pfsquid.lake.ingest import Moved
+from pfsquid.lake.kept import Kept
 from pfsquid.lake.live import FIRST_PAUSE, LONGEST_PAUSE, Watch, told
 from pfsquid.lake.slices import Stream
 from pfsquid.lake.state import State
@@ -43,6 +44,7 @@ _ACT_PAUSE = 600.0  # the longest pause after what only a person can mend
 _ACT = frozenset({Kind.PERMISSION, Kind.LICENCE, Kind.CREDENTIAL, Kind.NOT_FOUND, Kind.BAD_REQUEST})
 # What is not given is soon asked for in smaller slices: that helps more than asking again.
 PATIENCE = Patience(attempts=4, silences=1)
+_SPREAD = 4  # parts of a request's share of the limit: the shortest time between two
 END_SECONDS = 4.0  # for what is under way when somebody asks to stop
 CARE_SECONDS = 300.0
 Look = Callable[[Mapping[str, State]], None]
@@ -118,7 +120,7 @@ class EntraSource:
             while not alive.is_set():
                 try:
                     self._round(lake, alive, state, self.tenant.settings.every)
-                    state.error, state.failures = "", 0
+                    state.error, state.failures, state.mend = "", 0, False
                     pause = FIRST_PAUSE
                     alive.wait(min(self.tenant.settings.every, 60.0) if self.asked.time_field else 60.0)
                 except (Stopped, Moved):
@@ -138,10 +140,10 @@ class EntraSource:
         for number in range(_TRIES):
             try:
                 self._round(lake, alive, state, min(self.tenant.settings.every, _FRESH))
-                state.error = ""
+                state.error, state.mend = "", False
                 return
             except Stopped:
-                state.error = "interrupted"
+                state.error = state.last_error if number else "interrupted"
                 return
             except Exception as exc:  # noqa: BLE001 - told
                 _failed(state, exc)
@@ -155,11 +157,13 @@ class EntraSource:
         if self.asked.time_field:
             stream = Stream(self.asked.table, settings.tenant, self.asked.name)
             graph = tenant.graph(stop)
-            reader = Reader(lake, stream, self.asked, graph, rules, settings.every, fresh, state, hints)
+            kept = Kept.load(lake.folder, f"{settings.tenant}.{self.asked.name}")
+            reader = Reader(lake, stream, self.asked, graph, rules, settings.every, fresh, state, hints, kept)
             reader.round()
             return
         now = time.time()
-        if hints.read_at is not None and 0 <= now - hints.read_at < settings.directory:
+        read_at = read_before(lake, "entra", settings.tenant, self.asked.table) if lake.remote else hints.read_at
+        if read_at is not None and 0 <= now - read_at < settings.directory:
             state.caught_up = state.last_data = now
             return
         listed = _LISTINGS[self.asked.name](tenant.graph(stop), settings.tenant)
@@ -167,6 +171,8 @@ class EntraSource:
         state.rows += counts.new + counts.changed
         state.rounds += 1
         state.caught_up = state.last_data = hints.read_at = now
+        if lake.remote:  # whoever reads next may be on a machine that knows no hints of this one
+            note_read(lake, "entra", settings.tenant, self.asked.table, now)
         hints.save()
 
 
@@ -210,7 +216,8 @@ def tenants_of(config: Config, folder: Path, lake: Path | None, names: Sequence[
             # The journal lies beside the tables: whoever reads into this lake as this app keeps to the same limit.
             digest = hashlib.blake2b(" ".join(app).encode(), digest_size=8).hexdigest()
             journal = lake / FOLDER / f"limit-{digest}" if lake else None
-            limits[app] = Limit(settings.rate.requests, settings.rate.per, journal)
+            rate = settings.rate
+            limits[app] = Limit(rate.requests, rate.per, journal, spread=rate.per / rate.requests / _SPREAD)
         made.append(Tenant(name, settings, folder, tokens_of(name, settings, folder), limits[app]))
     return tuple(made)
 
@@ -271,3 +278,4 @@ def _failed(state: State, exc: Exception) -> None:
         message = "; ".join((exc.message, *exc.cures[:1]))
     state.error = state.last_error = message
     state.error_at, state.failures = time.time(), state.failures + 1
+    state.mend = not isinstance(exc, GraphError) or exc.kind in _ACT

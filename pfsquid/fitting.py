@@ -53,3 +53,15 @@ def fit(columns: Sequence[str], widths: Sequence[int], available: int) -> Fit:
 
 def _total(widths: Sequence[int], shown: Sequence[int]) -> int:
     return sum(widths[number] + GAP for number in shown) - GAP
+
+
+def human_bytes(count: int) -> str:
+    """1536 → `1.5 kB`: powers of 1000, as the field counts traffic."""
+    if abs(count) < 1000:
+        return f"{count} B"
+    size = float(count)
+    for unit in ("kB", "MB", "GB", "TB", "PB"):
+        size /= 1000
+        if abs(size) < 999.95 or unit == "PB":
+            return f"{size:.1f} {unit}"
+    raise AssertionError("PB ends the loop")

@@ -44,7 +44,7 @@ class Choice:
         """As `chosen_log`; a remark is said once."""
         before = self._before
         if path is None and not before:
-            with explained(self.lake.folder):
+            with explained(self.lake):
                 before = read_last(positions(self.lake, "proxy"), self.name)
         chosen = chosen_log(squid_conf, path, format_name, firewall, before)
         if path is None:

@@ -141,7 +141,7 @@ class Service:
             running.threads.append(threading.Thread(target=self._tend, args=(running,), name="care", daemon=True))
         for thread in running.threads:
             thread.start()
-        self.log("info", "running", sources=len(plan.streams), lake=str(plan.lake.folder))
+        self.log("info", "running", sources=len(plan.streams), lake=str(plan.lake.place))
         notify(self.environment, "READY=1", f"STATUS={len(plan.streams)} sources")
         return running
 

@@ -6,11 +6,12 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from collectors.entra.clouds import CLOUDS
 from collectors.entra.streams import DIRECTORY_STREAMS, STREAMS
 from collectors.entra.windows import Rules
+from pfsquid.references import check_reference, is_reference
 from pfsquid.settings import Duration, Secret, Section
 
 _GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -45,10 +46,17 @@ def _stream(text: str) -> str:
     return text
 
 
+def _certificate(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return check_reference(value) if is_reference(value) else Path(value)
+
+
 ClientId = Annotated[str, AfterValidator(_client_id)]
 Tenant = Annotated[str, AfterValidator(_tenant)]
 HttpsUrl = Annotated[str, AfterValidator(_https)]
 StreamName = Annotated[str, AfterValidator(_stream)]
+Certificate = Annotated[Path | str, BeforeValidator(_certificate)]  # a file, or the reference of a secret
 
 
 class SliceSettings(Section):
@@ -77,7 +85,7 @@ class EntraSettings(Section):
     tenant: Tenant
     client_id: ClientId
     secret: Secret | None = None
-    certificate: Path | None = None
+    certificate: Certificate | None = None
     passphrase: Secret | None = None
     assertion: Path | None = None
     cloud: Literal[tuple(CLOUDS)] = "global"  # type: ignore[valid-type]

@@ -46,20 +46,24 @@ def watchdog_seconds(environment: Mapping[str, str]) -> float | None:
 @dataclass(frozen=True)
 class Unit:
     """What the unit says. program: pfsquid's own path. user: as whom; config, lake: paths. low_port: may it listen on a
-    port below 1024?"""
+    port below 1024? url: of a lake in S3, whose `lake` is its folder on this machine. writes: other folders, for a
+    catalog."""
 
     program: Path
     user: str
     config: Path
     lake: Path
     low_port: bool = False
+    url: str = ""
+    writes: tuple[Path, ...] = ()
 
     def text(self, templates: Path) -> str:
         """The unit file. Raises PfsquidError where a value cannot stand in one."""
-        for value in (str(self.program), self.user, str(self.config), str(self.lake)):
-            if not _PLAIN.fullmatch(value):
+        for value in (self.program, self.user, self.config, self.lake, self.url or self.lake, *self.writes):
+            if not _PLAIN.fullmatch(str(value)):
                 raise PfsquidError(
-                    f"{value!r} cannot stand in a unit file", "choose a path of letters, digits and _ . + , = @ : / -"
+                    f"{str(value)!r} cannot stand in a unit file",
+                    "choose a path of letters, digits and _ . + , = @ : / -",
                 )
         environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(templates),
@@ -98,7 +102,8 @@ def user_named(name: str) -> pwd.struct_passwd:
 def check_rights(unit: Unit, user: pwd.struct_passwd) -> None:
     """Can this user start the program, read the configuration and write the lake, without root's privileges (the unit
     takes them away, from root, too)? Raises PfsquidError."""
-    wanted = ((unit.program, os.X_OK, "start"), (unit.config, os.R_OK, "read"), (unit.lake, os.W_OK, "write"))
+    written = [(path, os.W_OK, "write") for path in (unit.lake, *unit.writes)]
+    wanted = [(unit.program, os.X_OK, "start"), (unit.config, os.R_OK, "read"), *written]
     for path, right, verb in wanted:
         for parent in reversed(path.parents):
             if not _may(user, parent, os.X_OK):

@@ -9,16 +9,18 @@ import math
 import re
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TextIO
 
 from pfsquid.errors import PfsquidError
 from pfsquid.fitting import GAP, fit
+from pfsquid.fitting import human_bytes as human_bytes
 
 if TYPE_CHECKING:
     from pfsquid.firewall.explain import Explained
@@ -47,19 +49,21 @@ class Screen:
 
 
 _NUMERIC = (int, float, Decimal)
+_INDENTED = 1000  # rows of JSON; more are written for programs
 _C1 = re.compile("[\x7f-\x9f]")  # control characters that JSON lets stand
 
 
 def show(
     screen: Screen,
     columns: Sequence[str],
-    rows: Sequence[Sequence[Any]],
+    rows: Iterable[Sequence[Any]],
     format: Format,
     title: str = "",
-    notes: Sequence[str] = (),
+    notes: Iterable[str] = (),
 ) -> None:
     """A result on standard output, its notes on standard error. Raises PfsquidError where it cannot be written.
 
+    Rows that come one by one are written as they come, but for a table, which needs them all; notes are asked for last.
     JSON is `{"columns": [...], "rows": [{column: value}]}`; times as ISO 8601 in UTC, bytes as text with `\\xNN`.
     """
     columns = _told_apart(columns)
@@ -69,7 +73,7 @@ def show(
         elif format is Format.CSV:
             _csv(screen, columns, rows)
         else:
-            _table(screen, columns, rows, title)
+            _table(screen, columns, rows if isinstance(rows, Sequence) else list(rows), title)
     for note in notes:
         say(screen, f"note: {note}")
 
@@ -146,15 +150,25 @@ def error(screen: Screen, problem: BaseException, debug: bool) -> None:
         say(screen, "  next:  the same command with --debug, and a bug report with what it prints")
 
 
-def _json(screen: Screen, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    body = [dict(zip(columns, map(_jsonable, row), strict=True)) for row in rows]
-    text = json.dumps(
-        {"columns": list(columns), "rows": body}, ensure_ascii=False, indent=None if len(body) > 1000 else 1
-    )
-    screen.out.write(_C1.sub(lambda char: f"\\u{ord(char[0]):04x}", text) + "\n")
+def _json(screen: Screen, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    coming = iter(rows)
+    first = list(islice(coming, _INDENTED + 1))
+    records = (dict(zip(columns, map(_jsonable, row), strict=True)) for row in chain(first, coming))
+    if len(first) <= _INDENTED:
+        screen.out.write(_escaped({"columns": list(columns), "rows": list(records)}, 1) + "\n")
+        return
+    screen.out.write(f'{{"columns": {_escaped(list(columns))}, "rows": [{_escaped(next(records))}')
+    for record in records:
+        screen.out.write(f", {_escaped(record)}")
+    screen.out.write("]}\n")
 
 
-def _csv(screen: Screen, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def _escaped(value: Any, indent: int | None = None) -> str:
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return _C1.sub(lambda char: f"\\u{ord(char[0]):04x}", text)
+
+
+def _csv(screen: Screen, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     writer = csv.writer(screen.out, lineterminator="\n")
     writer.writerow(columns)
     terminal = screen.out.isatty()  # which gets no control character of theirs; a file gets the values as they are
@@ -252,18 +266,6 @@ def _printable(char: str) -> str:
     if char.isprintable():
         return char
     return f"\\x{ord(char):02x}" if ord(char) < 0x100 else f"\\u{ord(char):04x}"
-
-
-def human_bytes(count: int) -> str:
-    """1536 → `1.5 kB`: powers of 1000, as the field counts traffic."""
-    if abs(count) < 1000:
-        return f"{count} B"
-    size = float(count)
-    for unit in ("kB", "MB", "GB", "TB", "PB"):
-        size /= 1000
-        if abs(size) < 999.95 or unit == "PB":
-            return f"{size:.1f} {unit}"
-    raise AssertionError("PB ends the loop")
 
 
 def _jsonable(value: Any) -> Any:

@@ -14,6 +14,7 @@ from pyiceberg.exceptions import CommitFailedException
 import collectors.squid.collector
 import collectors.squid.follow
 import pfsquid.cli
+import pfsquid.lake.commit
 import pfsquid.lake.files
 import pfsquid.lake.ingest
 from pfsquid.lake.catalog import Lake
@@ -78,6 +79,7 @@ def arrange(fault: str) -> None:
         around(SqlCatalog, "commit_table", None, on("proxy", die))
     elif fault == "lost-the-race":
         around(SqlCatalog, "commit_table", on("proxy", lose), None)
+        pfsquid.lake.commit.SECONDS = 1.0
     elif fault == "in-the-middle-of-reading":
         around(collectors.squid.follow, "_block", at_call(5), None)
     elif fault == "data-files-written":

@@ -14,13 +14,15 @@ from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
+from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.expressions import AlwaysFalse, And, BooleanExpression, EqualTo, In, IsNull
 from pyiceberg.table import Table
 
 from collectors.directory.schema import VALIDITY, listed
 from pfsquid.errors import PfsquidError
 from pfsquid.lake.catalog import Lake, explained
-from pfsquid.lake.files import DataFiles
+from pfsquid.lake.commit import committed, discarded, put_properties
+from pfsquid.lake.files import write_data_files
 from pfsquid.lake.memory import give_back, use_little
 from pfsquid.lake.tables import TABLES
 
@@ -72,9 +74,9 @@ def _refresh(lake: Lake, origin: str, tenant: str, tables: Iterable[pa.Table], n
     listing = pa.concat_tables([listed(spec.arrow).empty_table(), *tables])
     _check_tenant(listing, tenant, table)
     new = _states(listing.to_batches(max_chunksize=_ROWS), key)
-    with explained(lake.folder), lake.writing(table, wait=True):
-        there = lake.made_table(table)
-        mine = _of(origin, tenant, table)
+    mine = _of(origin, tenant, table)
+
+    def attempt(there: Table) -> Counts:
         old = _states(there.scan(row_filter=mine).to_arrow_batch_reader(), key)
         if old and not new:
             raise PfsquidError(
@@ -95,6 +97,32 @@ def _refresh(lake: Lake, origin: str, tenant: str, tables: Iterable[pa.Table], n
             rows = [_held(ended, spec.arrow, valid_to=at), _held(fresh, spec.arrow, valid_from=at, valid_to=None)]
             _commit(there, table, outdated if len(ended) else None, rows)
         return Counts(len(new), len(begun), len(changed), len(gone))
+
+    with explained(lake), lake.writing(table, wait=True):
+        return committed(lake, table, attempt)
+
+
+def read_before(lake: Lake, origin: str, tenant: str, table: str) -> float | None:
+    """When a listing was read last, seconds since 1970, as the lake itself says; None where it does not."""
+    with explained(lake):
+        there = lake.table(table)
+        text = there.properties.get(_read_key(origin, tenant)) if there else None
+    return float(text) if text else None
+
+
+def note_read(lake: Lake, origin: str, tenant: str, table: str, now: float) -> None:
+    """Say in the lake when a listing was read, though it brought nothing new. Raises PfsquidError."""
+
+    def attempt(there: Table) -> None:
+        with there.transaction() as tx:
+            put_properties(tx, {_read_key(origin, tenant): f"{now:.0f}"})
+
+    with explained(lake), lake.writing(table, wait=True):
+        committed(lake, table, attempt)
+
+
+def _read_key(origin: str, tenant: str) -> str:
+    return f"pfsquid.read.{origin}.{tenant.lower()}"
 
 
 @dataclass(frozen=True)
@@ -166,16 +194,14 @@ def _ordered(value: Any) -> Any:
 
 def _commit(table: Table, name: str, outdated: BooleanExpression | None, rows: Iterable[pa.Table]) -> None:
     """One commit: the outdated versions give way to themselves with an end, and to what follows them."""
-    files = DataFiles(table, TABLES[name])
+    written = write_data_files(table, TABLES[name], pa.concat_tables(rows))
     try:
-        files.add(pa.concat_tables(rows))
-        written = files.finish()
         with table.transaction() as tx:
             if outdated is not None:
                 tx.delete(outdated)
             with tx.update_snapshot().fast_append() as append:
                 for file in written:
                     append.append_data_file(file)
-    except BaseException:
-        files.abandon()
+    except CommitFailedException:
+        discarded(table, written)
         raise

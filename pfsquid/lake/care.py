@@ -6,7 +6,6 @@ Everything is a commit of its own, so that what is killed in between is done by 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -45,13 +44,6 @@ class Report:
     def __bool__(self) -> bool:
         return bool(self.deeds)
 
-    def line(self) -> str:
-        """In a line: `proxy: sort 2, expire 1; usage: count 2`; '' where there was nothing to do."""
-        times = Counter((deed.table, deed.deed) for deed in self.deeds)
-        tables = dict.fromkeys(table for table, _ in times)
-        told = {one: [f"{deed} {n}" for (table, deed), n in times.items() if table == one] for one in tables}
-        return "; ".join(f"{table}: {', '.join(deeds)}" for table, deeds in told.items())
-
 
 Progress = Callable[[Deed], None]
 
@@ -61,7 +53,7 @@ def care(lake: Lake, settings: CareSettings, now: datetime, progress: Progress =
 
     Raises PfsquidError where another cares for the lake, or a table is held by a collector for more than a minute.
     """
-    with lake.caring(), explained(lake.folder):
+    with lake.caring(), explained(lake):
         swept(lake.folder)
         told = _Told(progress)
         _delete_outdated(lake, settings, now, told)
@@ -72,7 +64,7 @@ def care(lake: Lake, settings: CareSettings, now: datetime, progress: Progress =
 
 def compact(lake: Lake, settings: CareSettings, now: datetime, progress: Progress = lambda _: None) -> Report:
     """Compact and count now, also the days that are not quiet yet. Raises PfsquidError as `care` does."""
-    with lake.caring(), explained(lake.folder):
+    with lake.caring(), explained(lake):
         swept(lake.folder)
         told = _Told(progress)
         _compact(lake, settings, now, True, told)
@@ -81,7 +73,7 @@ def compact(lake: Lake, settings: CareSettings, now: datetime, progress: Progres
 
 def clear(lake: Lake, settings: CareSettings, now: datetime, progress: Progress = lambda _: None) -> Report:
     """Delete days past their retention, then expire. Raises PfsquidError as `care` does."""
-    with lake.caring(), explained(lake.folder):
+    with lake.caring(), explained(lake):
         told = _Told(progress)
         _delete_outdated(lake, settings, now, told)
         _count(lake, settings, now, False, told)
@@ -91,7 +83,7 @@ def clear(lake: Lake, settings: CareSettings, now: datetime, progress: Progress 
 
 def plan_compact(lake: Lake, settings: CareSettings, now: datetime) -> Report:
     """What `compact` would do. Changes nothing."""
-    with explained(lake.folder):
+    with explained(lake):
         deeds = [_planned(one) for name in TABLES for one in merges(lake, name, settings.compact, now, True)]
         deeds += [Deed("usage", "count", day, 0, None) for day in to_count(lake, 0, now, everything=True)]
         return Report(tuple(deeds))
@@ -99,7 +91,7 @@ def plan_compact(lake: Lake, settings: CareSettings, now: datetime) -> Report:
 
 def plan_clear(lake: Lake, settings: CareSettings, now: datetime) -> Report:
     """What `clear` would do. Changes nothing."""
-    with explained(lake.folder):
+    with explained(lake):
         deeds = []
         for name, keep in _retention(settings):
             old = outdated(lake, name, keep, now)

@@ -23,11 +23,12 @@ from collectors.squid.places import local_logs
 from pfsquid.errors import ExitCode, PfsquidError, WrongUse
 from pfsquid.lake.by_key import Stands
 from pfsquid.lake.catalog import Lake
-from pfsquid.lake.ingest import Ingested, ingest, positions
+from pfsquid.lake.ingest import Ingested, Moved, ingest, positions
 from pfsquid.lake.tables import TABLES
 from pfsquid.lake.windows import complete_spans
 
 PATIENCE = 3.0  # seconds; so long a `pfsquid run` may hold a table to commit
+_TRIES = 5  # to read a log that another reads at the same moment
 Progress = Callable[[Path, Ingested], None]
 
 
@@ -81,8 +82,14 @@ def _collected(lake: Lake, logs: Logs, log: Log, format_name: str, firewall: str
     path, done = Path(log.name), Ingested()
     problem: PfsquidError | None = None
     try:
-        batches = squid.collect_log(logs, log, format_name, positions(lake, "proxy"), firewall)
-        ingest(lake, batches, done, lambda so_far: progress(path, so_far))
+        for left in reversed(range(_TRIES)):
+            known = positions(lake, "proxy")
+            batches = squid.collect_log(logs, log, format_name, known, firewall)
+            try:
+                ingest(lake, batches, done, lambda so_far: progress(path, so_far), known, locked=True)
+                break
+            except Moved as exc:  # a collector of another machine, which our lock does not reach
+                problem = None if left else exc
     except GoneError:
         problem = PfsquidError(f"{path} is gone", "the same command again: what it held has another name now")
     except FormatError as exc:
@@ -152,7 +159,7 @@ def _other_format(lake: Lake, path: Path, instead: str) -> tuple[str, ...]:
 
 
 def _lake(lake: Lake) -> str:
-    return f"--lake {quote(str(lake.folder))}"
+    return f"--lake {quote(str(lake.place))}"
 
 
 def _file_problem(path: Path, message: str, wrong_use: bool, done: Ingested) -> PfsquidError:

@@ -15,12 +15,14 @@ from datetime import date, datetime, timedelta
 from itertools import groupby
 
 import pyarrow as pa
-from pyiceberg.exceptions import CommitFailedException, ValidationException
+from pyiceberg.exceptions import ValidationException
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
+from pfsquid.lake.access import remove
 from pfsquid.lake.catalog import Lake
-from pfsquid.lake.days import Held, held, path_of
+from pfsquid.lake.commit import Busy, committed, made
+from pfsquid.lake.days import Held, held, name_of
 from pfsquid.lake.engine import engine, rows_of
 from pfsquid.lake.files import KEPT, MERGED, DataFiles
 from pfsquid.lake.replace import MANIFESTS, manifests, replace_files
@@ -83,7 +85,7 @@ def merge(lake: Lake, wanted: Merge, settings: CompactSettings) -> Merged | None
     """Do one. None where others keep changing the very files; the next time will do. Raises OSError, PfsquidError."""
     spec = TABLES[wanted.table]
     for _ in range(TRIES):
-        table = lake.made_table(wanted.table)
+        table = made(lake, wanted.table)
         now = _as_it_is(table, wanted)
         if now is None:
             return None
@@ -104,11 +106,14 @@ def merge_manifests(lake: Lake, name: str) -> int:
     table = lake.table(name)
     if table is None or manifests(table) <= 3 * MANIFESTS:
         return 0
-    with lake.writing(name, wait=PATIENCE):
-        table.refresh()
+
+    def attempt(table: Table) -> int:
         before = manifests(table)
         replace_files(table, (), ())
-    return before
+        return before
+
+    with lake.writing(name, wait=PATIENCE):
+        return committed(lake, name, attempt)
 
 
 def _is_loose(there: Held, settings: CompactSettings) -> bool:
@@ -122,7 +127,7 @@ def _is_loose(there: Held, settings: CompactSettings) -> bool:
 
 def _run(file: DataFile) -> str:
     """Which compaction of a whole day wrote the file; '' where none did."""
-    name = path_of(file).name
+    name = name_of(file)
     return name.removeprefix(KEPT).split("-")[0] if name.startswith(KEPT) else ""
 
 
@@ -166,7 +171,7 @@ def _written(lake: Lake, table: Table, spec: TableSpec, now: Held, size: int, pr
         return done + files.finish()
     except BaseException:
         files.abandon()
-        _remove(done)
+        remove(table.io, [file.file_path for file in done])
         raise
 
 
@@ -189,29 +194,32 @@ def _sorted(lake: Lake, table: Table, spec: TableSpec, now: Held) -> Iterator[pa
 
 def _committed(lake: Lake, wanted: Merge, before: Held, new: list[DataFile]) -> bool:
     """Put the new files in the place of the old ones, if these are still what they were; else remove the new ones."""
+
+    def attempt(table: Table) -> bool:
+        there = held(table).get(wanted.day)
+        if there is None or there.deletes != before.deletes:
+            return False
+        replace_files(table, before.files, new)
+        return True
+
     try:
         with lake.writing(wanted.table, wait=PATIENCE):
-            table = lake.made_table(wanted.table)
-            there = held(table).get(wanted.day)
-            if there is not None and there.deletes == before.deletes:
-                replace_files(table, before.files, new)
+            if committed(lake, wanted.table, attempt):
                 return True
-    except (ValidationException, CommitFailedException):
-        pass  # nothing was committed
+    except ValidationException:
+        pass  # nothing was committed: one of them is gone
+    except Busy:
+        raise  # it may yet come about; files that no commit names go when they are old
     except BaseException:
         discard(lake, wanted.table, new)
         raise
-    _remove(new)
+    remove(lake.made_table(wanted.table).io, [file.file_path for file in new])
     return False
 
 
 def discard(lake: Lake, name: str, new: list[DataFile]) -> None:
     """Remove what a commit that failed was to name, unless it failed after the commit, or nobody can tell."""
     with suppress(Exception):
-        named = {file.file_path for there in held(lake.table(name)).values() for file in there.files}
-        _remove([file for file in new if file.file_path not in named])
-
-
-def _remove(files: list[DataFile]) -> None:
-    for file in files:
-        path_of(file).unlink(missing_ok=True)
+        table = lake.made_table(name)
+        named = {file.file_path for there in held(table).values() for file in there.files}
+        remove(table.io, [file.file_path for file in new if file.file_path not in named])

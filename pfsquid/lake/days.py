@@ -9,11 +9,11 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 from pyiceberg.manifest import DataFile, ManifestContent, ManifestEntry
 from pyiceberg.table import Table
 
+from pfsquid.lake.access import located
 from pfsquid.lake.files import KEPT, MERGED
 
 _EPOCH = date(1970, 1, 1)
@@ -42,13 +42,18 @@ class Held:
     @property
     def mark(self) -> str:
         """Changes whenever rows of the day do: a digest of the names of its files, which are never written twice."""
-        names = sorted(path_of(file).name for file in (*self.files, *self.deletes))
+        names = sorted(name_of(file) for file in (*self.files, *self.deletes))
         return hashlib.sha256("\n".join(names).encode()).hexdigest()[:24]
 
 
-def path_of(file: DataFile | str) -> Path:
-    """Where a file lies on this machine."""
-    return Path((file if isinstance(file, str) else file.file_path).removeprefix("file://"))
+def path_of(file: DataFile | str) -> str:
+    """Where a file lies: a path of this machine, or s3://BUCKET/KEY."""
+    return located(file)
+
+
+def name_of(file: DataFile | str) -> str:
+    """A file's name without its folder."""
+    return located(file).rpartition("/")[2]
 
 
 def held(table: Table | None) -> dict[date | None, Held]:
@@ -88,6 +93,6 @@ def _in_force(deletes: Iterable[ManifestEntry], files: Iterable[ManifestEntry]) 
 
 
 def _newest(entries: Iterable[ManifestEntry], when: Mapping[int, int]) -> datetime:
-    collected = [entry for entry in entries if not path_of(entry.data_file).name.startswith((KEPT, MERGED))]
+    collected = [entry for entry in entries if not name_of(entry.data_file).startswith((KEPT, MERGED))]
     newest = max((when.get(entry.snapshot_id or 0, 0) for entry in collected), default=0)
     return datetime.fromtimestamp(newest / 1000, UTC)

@@ -20,6 +20,7 @@ from pyiceberg.io.pyarrow import ArrowScan
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
+from pfsquid.lake.access import S3
 from pfsquid.lake.days import Held, path_of
 from pfsquid.lake.memory import give_back, use_little
 from pfsquid.lake.tables import TableSpec
@@ -64,6 +65,10 @@ def engine(folder: Path) -> Iterator[Engine]:
             if shutil.disk_usage(folder).free < 64 << 20 or "No space left" in str(exc):
                 raise OSError(errno.ENOSPC, "No space left on device") from exc
             raise OSError(errno.EIO, str(exc).partition("\n")[0]) from exc
+        except duckdb.Error as exc:  # what S3 refused comes as a fault of DuckDB's own
+            if told := [line for line in str(exc).splitlines() if "AWS Error" in line]:
+                raise OSError(errno.EIO, told[0]) from exc
+            raise
         finally:
             connection.close()
             give_back()
@@ -75,7 +80,7 @@ def swept(folder: Path) -> None:
         shutil.rmtree(spill, ignore_errors=True)
 
 
-def select(spec: TableSpec, paths: Sequence[str | Path], *others: str) -> str:
+def select(spec: TableSpec, paths: Sequence[str], *others: str) -> str:
     """SQL that selects the spec's columns from Parquet files and from `others`, which the connection knows by name.
 
     Columns that files of an older pfsquid lack are null.
@@ -83,7 +88,7 @@ def select(spec: TableSpec, paths: Sequence[str | Path], *others: str) -> str:
     nulls = ", ".join(f'CAST(NULL AS {_sql_type(field.type)}) AS "{field.name}"' for field in spec.arrow)
     parts = [f"SELECT {nulls} WHERE false", *(f"SELECT * FROM {one}" for one in others)]
     if paths:
-        listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
+        listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
         parts.append(f"SELECT * FROM read_parquet([{listed}], union_by_name=true)")
     names = ", ".join(f'"{name}"' for name in spec.arrow.names)
     return f"SELECT {names} FROM ({' UNION ALL BY NAME '.join(parts)})"
@@ -98,6 +103,10 @@ def _sql_type(kind: pa.DataType) -> str:
 def rows_of(connection: duckdb.DuckDBPyConnection, name: str, table: Table, spec: TableSpec, held: Held) -> None:
     """Make a view of a day's rows, for one query. Where rows were deleted from the files, pyiceberg leaves them out."""
     if not held.deletes:
+        if held.files and path_of(held.files[0]).startswith(S3):
+            from pfsquid.lake.duck_files import duck_filesystem  # what it needs is not needed for a folder
+
+            duck_filesystem(connection).learn(table.io, held.files)
         sql = select(spec, [path_of(file) for file in held.files])
     else:
         connection.register("left_rows", left_rows(table, held.files))

@@ -12,7 +12,8 @@ from pyiceberg.expressions import And, EqualTo
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
-from pfsquid.lake.days import path_of
+from pfsquid.lake.access import opened
+from pfsquid.lake.days import name_of
 from pfsquid.lake.files import DataFiles
 from pfsquid.lake.reading import rows_in
 from pfsquid.lake.tables import TableSpec
@@ -27,9 +28,9 @@ def without_row(table: Table, spec: TableSpec, source: str, offset: int) -> tupl
     new: list[DataFile] = []
     row = And(EqualTo("source", source), EqualTo("source_offset", offset))
     for task in table.scan(row_filter=row).plan_files():
-        if not _holds(task.file, source, offset):
+        if not _holds(table, task.file, source, offset):
             continue
-        name = path_of(task.file).name
+        name = name_of(task.file)
         statistics = tuple(dict.fromkeys((*spec.statistics, *spec.sorted_by))) if name[:-_UUID] else spec.statistics
         files = DataFiles(table, spec, name[:-_UUID], statistics=statistics)
         try:
@@ -43,10 +44,10 @@ def without_row(table: Table, spec: TableSpec, source: str, offset: int) -> tupl
     return gone, new
 
 
-def _holds(file: DataFile, source: str, offset: int) -> bool:
+def _holds(table: Table, file: DataFile, source: str, offset: int) -> bool:
     """Does it? By its two columns alone, and of these the row groups whose statistics leave it open."""
     names = ["source", "source_offset"]
-    with pq.ParquetFile(path_of(file)) as parquet:
+    with pq.ParquetFile(opened(table.io, file)) as parquet:
         columns = {parquet.schema.column(number).path: number for number in range(len(parquet.schema))}
         for number in range(parquet.num_row_groups):
             bounds = parquet.metadata.row_group(number).column(columns["source_offset"]).statistics

@@ -13,21 +13,24 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
+from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table, Transaction
 
 from collectors.batch import Batch, Position, Reject, rejects_table
 from collectors.squid.follow import digest
-from pfsquid.errors import PfsquidError
 from pfsquid.lake.ahead import ahead
-from pfsquid.lake.by_key import Stands, news
+from pfsquid.lake.begun import POSITION, Begun
+from pfsquid.lake.by_key import News, Stands, news
 from pfsquid.lake.catalog import Lake, explained
+from pfsquid.lake.commit import Moved, committed, discarded, looked_up, made, put_properties
 from pfsquid.lake.files import DataFiles, write_data_files
 from pfsquid.lake.giving_way import without_row
 from pfsquid.lake.replace import replace_files
 from pfsquid.lake.tables import TABLES
 
-POSITION = "pfsquid.position."
+__all__ = ["POSITION", "Ingested", "Moved", "ingest", "positions"]
+
 # A commit is worth its tenth of a second when one of these has gathered.
 COMMIT_ROWS = 1_000_000
 COMMIT_REJECTS = 10_000
@@ -50,10 +53,6 @@ class Ingested:
     reasons: dict[str, int] = field(default_factory=dict)
 
 
-class Moved(PfsquidError):  # noqa: N818 - reads as what it is
-    """Another collector brought the same source further meanwhile: nothing of this was committed."""
-
-
 def positions(lake: Lake, table: str) -> dict[str, Position]:
     """How far each source of a table has been read.
 
@@ -67,7 +66,7 @@ def positions(lake: Lake, table: str) -> dict[str, Position]:
 
 
 def _positions(lake: Lake, table: str) -> dict[str, Position]:
-    there = lake.table(table)
+    there = looked_up(lake, table)
     if there is None:
         return {}
     return {
@@ -87,12 +86,14 @@ def ingest(
     turn: AbstractContextManager[object] = _NO_TURN,
     stop: threading.Event = _NEVER,
     stands: Stands | None = None,
+    locked: bool = False,
 ) -> None:
     """Bring batches into the lake; `done` counts what is committed, also where an error ends it in the middle.
 
     The next batch is read while one is written. A commit comes when enough rows or seconds have gathered, and at the
-    end. known: None where the caller holds the table's lock; else the positions that reading began at, for collectors
-    that run side by side: the lock is taken for each commit alone, and a source that is not where it was is Moved.
+    end. known: the positions that reading began at; a source that is not where it was then is Moved, since another
+    collector reads it, too. None where nobody else can write to the lake. locked: does the caller hold the table's
+    lock? Else it is taken for each commit alone; of `known` None it is taken for granted.
     seconds: how old a row may get (COMMIT_SECONDS) before it is committed, also where the source is silent.
     turn: held while rows are written. stop: when set, what has come is committed, and that is the end.
     stands: which rows do not give way to those of the same key; None for none.
@@ -102,7 +103,7 @@ def ingest(
         pa.set_memory_pool(pa.jemalloc_memory_pool())  # a fifth less resident than Arrow's default, as fast
     seconds = COMMIT_SECONDS if seconds is None else seconds
     gathered: _Gathered | None = None
-    begun = None if known is None else dict(known)
+    begun = None if known is None else Begun(dict(known), locked)
     broken: Exception | None = None
     try:
         for batch in ahead(batches):
@@ -111,7 +112,7 @@ def ingest(
                 break
             if stop.is_set():
                 break
-            with explained(lake.folder), turn if batch or (gathered and gathered.full(seconds)) else _NO_TURN:
+            with explained(lake), turn if batch or (gathered and gathered.full(seconds)) else _NO_TURN:
                 if batch is None:
                     if gathered and gathered.full(seconds):
                         gathered.commit(done, begun)
@@ -130,7 +131,7 @@ def ingest(
                         gathered = None
             progress(done)
         if gathered:
-            with explained(lake.folder), turn:
+            with explained(lake), turn:
                 gathered.commit(done, begun)
     except BaseException:
         if gathered:
@@ -146,14 +147,15 @@ class _Gathered:
 
     def __init__(self, lake: Lake, first: Batch) -> None:
         self._lake = lake
-        self._table = lake.made_table(first.table)
+        table = made(lake, first.table)
+        self._written: list[DataFile] | None = None
         self._since = time.monotonic()
         self._rows = 0
         self._replaces = first.replaces
         self._last = first
         self._rejects: list[Reject] = []
         self._reject_bytes = 0
-        self.files = DataFiles(self._table, TABLES[first.table])
+        self.files = DataFiles(table, TABLES[first.table])
 
     def add(self, batch: Batch) -> None:
         self.files.add(batch.rows)
@@ -172,45 +174,44 @@ class _Gathered:
         """Where the rows come from: one commit is of one source."""
         return self._last.source
 
-    def commit(self, done: Ingested, begun: dict[str, Position] | None) -> None:
-        """Rejects first, then rows and position together. begun: as `known` of `ingest`; brought up to date."""
-        source, position = self._last.source, self._last.position
-        table = self._table
-        with self._lake.writing(self._last.table, wait=True) if begun is not None else nullcontext():
-            if begun is not None:
-                table = self._lake.made_table(self._last.table)
-                if _place(table, source) != _place_of(begun.get(source)):
-                    raise Moved(
-                        f"another pfsquid reads {source}, too, and was faster; this one starts its round again",
-                        "one of the two is enough: pfsquid status",
-                    )
-            _commit_rejects(self._lake, source, position, self._rejects, done)
-            files = self.files.finish()
-            gone: list[DataFile] = []
-            if self._replaces is not None:
-                gone, rest = without_row(table, TABLES[self._last.table], source, self._replaces)
-                files += rest
-            reached = {POSITION + source: position.to_json()}
-            if gone:
-                replace_files(table, gone, files, reached)
-            else:
-                with table.transaction() as tx:
-                    _append(tx, files)
-                    tx.set_properties(reached)
+    def commit(self, done: Ingested, begun: Begun | None) -> None:
+        """Rejects first, then rows and position together. Raises Moved."""
+        position = self._last.position
+        waits = begun is not None and not begun.locked
+        with self._lake.writing(self._last.table, wait=True) if waits else nullcontext():
+            committed(self._lake, self._last.table, lambda table: self._attempt(table, done, begun))
         if begun is not None:
-            begun[source] = position
+            begun.positions[self.source] = position
         done.rows += self._rows - (self._replaces is not None)
         done.replaced += self._replaces is not None
 
-
-def _place(table: Table, source: str) -> tuple[int, int | None]:
-    there = table.properties.get(POSITION + source)
-    return _place_of(Position.from_json(there) if there else None)
-
-
-def _place_of(position: Position | None) -> tuple[int, int | None]:
-    """What of a position must be the same for reading to go on from it. None is the beginning."""
-    return (position.offset, position.unended) if position else (0, None)
+    def _attempt(self, table: Table, done: Ingested, begun: Begun | None) -> None:
+        """One try, on the table as it is now. The rows' files are written once and serve every try."""
+        source, position = self._last.source, self._last.position
+        if begun is not None:
+            try:
+                begun.check(table, source, position)
+            except Moved:
+                discarded(table, self._written or ())
+                raise
+        _commit_rejects(self._lake, source, position, self._rejects, done)
+        if self._written is None:
+            self._written = self.files.finish()
+        gone: list[DataFile] = []
+        rest: list[DataFile] = []
+        if self._replaces is not None:
+            gone, rest = without_row(table, TABLES[self._last.table], source, self._replaces)
+        reached = {POSITION + source: position.to_json()}
+        try:
+            if gone:
+                replace_files(table, gone, [*self._written, *rest], reached)
+            else:
+                with table.transaction() as tx:
+                    _append(tx, self._written)
+                    put_properties(tx, reached)
+        except CommitFailedException:
+            discarded(table, rest)
+            raise
 
 
 def _append(tx: Transaction, files: list[DataFile]) -> None:
@@ -224,14 +225,22 @@ def _replace_by_key(lake: Lake, batch: Batch, key: str, done: Ingested, stands: 
     """Rows that are there in another state give way to the batch's; those there in the same state are left, and those
     that stand."""
     _commit_rejects(lake, batch.source, batch.position, batch.rejects, done)
-    table = lake.made_table(batch.table)
-    found = news(table, batch, key, stands)
-    if len(found.rows):
-        files = write_data_files(table, TABLES[batch.table], found.rows)
-        with table.transaction() as tx:
-            if found.outdated is not None:
-                tx.delete(found.outdated)
-            _append(tx, files)
+
+    def attempt(table: Table) -> News:
+        found = news(table, batch, key, stands)
+        if len(found.rows):
+            files = write_data_files(table, TABLES[batch.table], found.rows)
+            try:
+                with table.transaction() as tx:
+                    if found.outdated is not None:
+                        tx.delete(found.outdated)
+                    _append(tx, files)
+            except CommitFailedException:
+                discarded(table, files)
+                raise
+        return found
+
+    found = committed(lake, batch.table, attempt)
     done.rows += len(found.rows)
     done.unchanged += found.unchanged
     done.replaced += found.replaced
@@ -241,16 +250,23 @@ def _commit_rejects(lake: Lake, source: str, position: Position, rejects: list[R
     """Add the rejects that are not there yet; the table's own position of the source tells which."""
     if not rejects:
         return
-    with lake.writing("rejects", wait=True):  # all collectors write to it
-        table = lake.made_table("rejects")
+
+    def attempt(table: Table) -> list[Reject]:
         before = table.properties.get(POSITION + source)
         new = [reject for reject in rejects if reject.offset >= _settled(before)]
-        if not new:
-            return
-        files = write_data_files(table, TABLES["rejects"], rejects_table(source, new))
-        with table.transaction() as tx:
-            _append(tx, files)
-            tx.set_properties({POSITION + source: position.to_json()})
+        if new:
+            files = write_data_files(table, TABLES["rejects"], rejects_table(source, new))
+            try:
+                with table.transaction() as tx:
+                    _append(tx, files)
+                    tx.set_properties({POSITION + source: position.to_json()})
+            except CommitFailedException:
+                discarded(table, files)
+                raise
+        return new
+
+    with lake.writing("rejects", wait=True):  # all collectors write to it
+        new = committed(lake, "rejects", attempt)
     done.rejects += len(new)
     for reject in new:
         reason = reject.reason.partition(":")[0].partition(" (")[0]

@@ -172,7 +172,7 @@ def _round(
             yield batch
 
     began = time.time()
-    with explained(lake.folder):
+    with explained(lake):
         known = positions(lake, stream.table)
     try:
         ingest(lake, noted(opened.round(known)), done, counted, known, flush, TURN, stop)

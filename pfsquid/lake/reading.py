@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
-from pfsquid.lake.days import path_of
+from pfsquid.lake.access import opened
 from pfsquid.lake.tables import TableSpec
 
 _BATCH = 4096  # rows read at a time
@@ -29,7 +29,7 @@ def rows_in(
         batches: Iterator[pa.RecordBatch] = iter(left_rows(table, [file]))
         yield from (_whole(columns, pa.Table.from_batches([batch])) for batch in batches)
         return
-    with pq.ParquetFile(path_of(file)) as parquet:
+    with pq.ParquetFile(opened(table.io, file)) as parquet:
         there = set(parquet.schema_arrow.names)
         wanted = [one.name for one in columns if one.name in there]
         if groups:

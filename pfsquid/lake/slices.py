@@ -8,10 +8,12 @@ has merged files are the rest of their rows written anew.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow.compute as pc
+from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.expressions import And, EqualTo, In
+from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
 from collectors.batch import Reject, rejects_table
@@ -19,9 +21,9 @@ from collectors.entra.slices import Piece
 from collectors.entra.windows import Ledger, Rules, Status, Window
 from pfsquid.errors import PfsquidError
 from pfsquid.lake.catalog import Lake, explained
-from pfsquid.lake.days import path_of
-from pfsquid.lake.files import KEPT, MERGED, DataFiles
-from pfsquid.lake.ingest import Moved
+from pfsquid.lake.commit import Moved, committed, discarded, put_properties
+from pfsquid.lake.days import name_of
+from pfsquid.lake.files import KEPT, MERGED, DataFiles, write_data_files
 from pfsquid.lake.overlap import Stream, There, giving_way, hashes, there_is
 from pfsquid.lake.reading import rows_in
 from pfsquid.lake.replace import replace_files
@@ -59,34 +61,46 @@ def commit(
 ) -> Committed:
     """Bring a piece into the lake. before: the ledger's text that the reading began from. sure: rows may vanish.
 
-    Raises Moved where the ledger is another one now, Fewer unless `sure`, PfsquidError where the lake fails. After
-    each of them the lake is as it was, but that rejects may be there; those are never doubled.
+    What others have read meanwhile stays in the ledger. Raises Moved where that is of this very slice, Fewer unless
+    `sure`, PfsquidError where the lake fails. After each of them the lake is as it was, but that rejects may be there;
+    those are never doubled.
     """
-    with explained(lake.folder):
-        rejects = _add_rejects(lake, stream.source, piece.rejects)
-        with lake.writing(stream.table, wait=True):
-            table = lake.made_table(stream.table)
-            ledger = _begun(table, stream, before).trusted(now)
-            new = hashes(piece.rows)
+    new = hashes(piece.rows)
+    written: list[DataFile] | None = None
+
+    def attempt(table: Table) -> Committed:
+        nonlocal written
+        try:
+            ledger = _begun(table, stream, before, piece.start, piece.end).trusted(now)
             there = there_is(table, stream, piece.start, piece.end, new)
             known = ledger.covered(piece.start, piece.end)
             vanished = frozenset(there.old.keys() - new.keys())
             if vanished and not sure:
                 raise Fewer(vanished)
-            late = len(new.keys() - there.old.keys()) if known else 0
-            changed = sum(there.old[one] != digest for one, digest in new.items() if one in there.old)
-            reads = ledger.reads(piece.start, piece.end) + 1 if known else 0
-            window = Window(piece.start, piece.end, Status.COMPLETE, len(new), late, changed, len(vanished), now, reads)
-            after = ledger.put(window, there.seconds, rules)
-            text = after.to_json()
-            properties = {key_of(stream.tenant, stream.name): text}
-            if there.old == new and not there.taken:
-                with table.transaction() as tx:
-                    tx.set_properties(properties)
-            else:
-                _replace(table, stream, piece, there, new, properties)
-    added = len(new.keys() - there.old.keys()) + changed
-    return Committed(after, text, len(new), added, late, changed, len(vanished), rejects)
+        except (Moved, Fewer):
+            discarded(table, written or ())
+            raise
+        late = len(new.keys() - there.old.keys()) if known else 0
+        changed = sum(there.old[one] != digest for one, digest in new.items() if one in there.old)
+        reads = ledger.reads(piece.start, piece.end) + 1 if known else 0
+        window = Window(piece.start, piece.end, Status.COMPLETE, len(new), late, changed, len(vanished), now, reads)
+        after = ledger.put(window, there.seconds, rules)
+        text = after.to_json()
+        properties = {key_of(stream.tenant, stream.name): text}
+        if there.old == new and not there.taken:
+            with table.transaction() as tx:
+                put_properties(tx, properties)
+        else:
+            if written is None:
+                written = write_data_files(table, TABLES[stream.table], piece.rows)
+            _replace(table, stream, piece, there, new, written, properties)
+        added = len(new.keys() - there.old.keys()) + changed
+        return Committed(after, text, len(new), added, late, changed, len(vanished))
+
+    with explained(lake):
+        rejects = _add_rejects(lake, stream.source, piece.rejects)
+        with lake.writing(stream.table, wait=True):
+            return replace(committed(lake, stream.table, attempt), rejects=rejects)
 
 
 def record(
@@ -101,48 +115,67 @@ def record(
     now: int,
 ) -> Committed:
     """Note that a slice could not be read; its rows of before stay. Raises Moved, PfsquidError."""
-    with explained(lake.folder), lake.writing(stream.table, wait=True):
-        table = lake.made_table(stream.table)
-        ledger = _begun(table, stream, before).trusted(now)
+
+    def attempt(table: Table) -> Committed:
+        ledger = _begun(table, stream, before, start, end).trusted(now)
         there = there_is(table, stream, start, end, {}).seconds
         tries = max((one.reads for one in ledger.windows if one.end > start and one.start < end and one.why), default=0)
         after = ledger.put(Window(start, end, status, len(there), read_at=now, reads=tries + 1, why=why), there, rules)
         text = after.to_json()
         with table.transaction() as tx:
-            tx.set_properties({key_of(stream.tenant, stream.name): text})
-    return Committed(after, text)
+            put_properties(tx, {key_of(stream.tenant, stream.name): text})
+        return Committed(after, text)
+
+    with explained(lake), lake.writing(stream.table, wait=True):
+        return committed(lake, stream.table, attempt)
 
 
-def _begun(table: Table, stream: Stream, before: str | None) -> Ledger:
+def _begun(table: Table, stream: Stream, before: str | None, start: int, end: int) -> Ledger:
+    """The ledger as it is now, with what others have read meanwhile; Moved where they read something of this slice."""
     there = table.properties.get(key_of(stream.tenant, stream.name))
-    if there != before:
+    newest = Ledger.from_json(there)
+    if there != before and _within(newest, start, end) != _within(Ledger.from_json(before), start, end):
         raise Moved(
             f"another pfsquid reads {stream.source}, too, and was faster; this one goes on from there",
             "one of the two is enough: pfsquid status",
         )
-    return Ledger.from_json(before)
+    return newest
+
+
+def _within(ledger: Ledger, start: int, end: int) -> list[tuple[int, ...]]:
+    """When each part of a span was read, and how often."""
+    windows = [one for one in ledger.windows if one.end > start and one.start < end]
+    return [(max(one.start, start), min(one.end, end), one.read_at, one.reads, len(one.why)) for one in windows]
 
 
 def _replace(
-    table: Table, stream: Stream, piece: Piece, there: There, new: Mapping[str, int], properties: Mapping[str, str]
+    table: Table,
+    stream: Stream,
+    piece: Piece,
+    there: There,
+    new: Mapping[str, int],
+    written: list[DataFile],
+    properties: Mapping[str, str],
 ) -> None:
     spec = TABLES[stream.table]
-    written = DataFiles(table, spec)
     rests: list[DataFiles] = []
     try:
         for file in there.cut:
-            name = path_of(file).name
+            name = name_of(file)
             prefix = next((f"{one}rest-" for one in (KEPT, MERGED) if name.startswith(one)), "")
             rests.append(DataFiles(table, spec, prefix, statistics=_statistics(spec)))
             for rows in rows_in(table, spec, file, there.deletes):
                 rests[-1].add(rows.filter(pc.invert(giving_way(spec, rows, stream, piece.start, piece.end, new))))
-        written.add(piece.rows)
-        files = [*written.finish(), *(file for rest in rests for file in rest.finish())]
+        files = [file for rest in rests for file in rest.finish()]
     except BaseException:
-        for one in (written, *rests):
+        for one in rests:
             one.abandon()
         raise
-    replace_files(table, [*there.gone, *there.cut], files, properties)
+    try:
+        replace_files(table, [*there.gone, *there.cut], [*written, *files], properties)
+    except CommitFailedException:
+        discarded(table, files)
+        raise
 
 
 def _statistics(spec: TableSpec) -> tuple[str, ...]:
@@ -153,18 +186,20 @@ def _add_rejects(lake: Lake, source: str, rejects: list[Reject]) -> int:
     """Those that are not there yet; a slice is read again and again, its rejects are told once."""
     if not rejects:
         return 0
-    with lake.writing("rejects", wait=True):
-        table, spec = lake.made_table("rejects"), TABLES["rejects"]
+
+    def attempt(table: Table) -> int:
         numbers = {reject.offset: reject for reject in rejects}
         wanted = And(EqualTo("source", source), In("source_offset", list(numbers)))
         known = set(table.scan(row_filter=wanted, selected_fields=("source_offset",)).to_arrow()[0].to_pylist())
         new = [reject for number, reject in numbers.items() if number not in known]
         if new:
-            files = DataFiles(table, spec)
+            files = write_data_files(table, TABLES["rejects"], rejects_table(source, new))
             try:
-                files.add(rejects_table(source, new))
-                replace_files(table, (), files.finish())
-            except BaseException:
-                files.abandon()
+                replace_files(table, (), files)
+            except CommitFailedException:
+                discarded(table, files)
                 raise
-    return len(new)
+        return len(new)
+
+    with lake.writing("rejects", wait=True):
+        return committed(lake, "rejects", attempt)

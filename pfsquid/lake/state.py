@@ -21,7 +21,8 @@ class State:
 
     rows, rejects, reasons: since the start of this process. caught_up: when a round last left nothing unread. newest:
     the latest row's own time. source, offset: the log read last, and how far. error: of the last round, '' where it
-    went well; last_error and error_at stay. beat: the source's last sign of life. written: the process's.
+    went well; last_error and error_at stay. mend: is it one that passes only when a person acts? beat: the source's
+    last sign of life. written: the process's.
     received: what a receiver counts since its port was opened (see `streams.Receiving`), None of other sources.
     losing: when it last had to drop something, or lost it.
     """
@@ -48,6 +49,7 @@ class State:
     reasons: dict[str, int] = field(default_factory=dict)
     received: dict[str, int] | None = None
     losing: float | None = None
+    mend: bool = False
 
     @property
     def lag_seconds(self) -> float:

@@ -27,6 +27,7 @@ from collectors.entra.audits import AUDITS_SCHEMA
 from collectors.entra.directory import SERVICE_PRINCIPALS_SCHEMA
 from collectors.entra.signins import SIGNINS_SCHEMA
 from collectors.squid.schema import PROXY_SCHEMA
+from pfsquid.lake.published import PUBLISHED
 from pfsquid.lake.rollup import USAGE_SCHEMA
 
 NAMESPACE = "pfsquid"
@@ -109,6 +110,7 @@ _COMMON = {
     "write.metadata.previous-versions-max": "10",
     "write.parquet.compression-codec": "zstd",
     "write.metadata.metrics.default": "none",
+    "write.target-file-size-bytes": "256000000",  # as care's: Glue's optimizers leave alone what care has sorted
 }
 
 TABLES: dict[str, TableSpec] = {
@@ -167,5 +169,6 @@ TABLES: dict[str, TableSpec] = {
             statistics=("tenant", "valid_from", "valid_to"),
             sorted_by=("tenant", "id", "valid_from"),
         ),
+        *(TableSpec(name, arrow, sorted_by=(arrow.names[0],)) for name, arrow in PUBLISHED.items()),
     )
 }

@@ -16,6 +16,7 @@ from pyiceberg.table import Table
 from sqlglot import exp
 
 from pfsquid.lake.catalog import Lake
+from pfsquid.lake.commit import Busy, committed, made
 from pfsquid.lake.compact import PATIENCE, discard, run_prefix, sorted_files
 from pfsquid.lake.days import Held, held, path_of
 from pfsquid.lake.engine import engine, rows_of
@@ -74,17 +75,18 @@ def count(lake: Lake, day: date) -> Counted:
     spec = TABLES["usage"]
     proxy = lake.table("proxy")
     there = held(proxy).get(day)
-    table = lake.made_table("usage")
+    table = made(lake, "usage")
     files = sorted_files(table, spec, run_prefix(KEPT))
     new: list[DataFile] = []
     try:
         if proxy is not None and there is not None:
             _fill(lake, proxy, there, files)
         new = files.finish()
+        mark = {f"{MARK}{day}": there.mark if there else None}
         with lake.writing("usage", wait=PATIENCE):
-            table.refresh()
-            old = held(table).get(day, Held(day)).files
-            replace_files(table, old, new, {f"{MARK}{day}": there.mark if there else None})
+            committed(lake, "usage", lambda now: replace_files(now, held(now).get(day, Held(day)).files, new, mark))
+    except Busy:
+        raise  # it may yet come about; files that no commit names go when they are old
     except BaseException:
         files.abandon()
         discard(lake, "usage", new)

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
+from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
 
 from collectors.entra.schedule import next_due
 from collectors.entra.windows import DAY, Ledger, Rules, Status, Window
 from pfsquid.lake.catalog import Lake, explained
+from pfsquid.lake.commit import committed, discarded, looked_up
 from pfsquid.lake.days import held
 from pfsquid.lake.files import write_data_files
 from pfsquid.lake.replace import replace_files
@@ -101,8 +103,8 @@ def key_of(tenant: str, stream: str) -> str:
 
 def load(lake: Lake, table: str, tenant: str, stream: str) -> tuple[Ledger, str | None]:
     """A ledger, and its text as it stands in the lake. Raises PfsquidError."""
-    with explained(lake.folder):
-        there = lake.table(table)
+    with explained(lake):
+        there = looked_up(lake, table)
         text = there.properties.get(key_of(tenant, stream)) if there else None
         return Ledger.from_json(text), text
 
@@ -110,9 +112,9 @@ def load(lake: Lake, table: str, tenant: str, stream: str) -> tuple[Ledger, str 
 def ledgers(lake: Lake) -> dict[tuple[str, str], Ledger]:
     """All ledgers of the lake, by tenant and stream."""
     found = {}
-    with explained(lake.folder):
+    with explained(lake):
         for name in _OF:
-            there = lake.table(name)
+            there = looked_up(lake, name)
             for key, text in there.properties.items() if there else ():
                 if key.startswith(PROPERTY):
                     tenant, _, stream = key.removeprefix(PROPERTY).rpartition(".")
@@ -171,18 +173,26 @@ def coverage(
 
 def write_table(lake: Lake, now: int) -> bool:
     """Make the table `windows` say what the ledgers say; was anything to be done? Raises PfsquidError."""
-    every = ledgers(lake)
-    if not every:
+    if not ledgers(lake):
         return False
-    mark = hashlib.sha256("".join(f"{key}{one.to_json()}" for key, one in sorted(every.items())).encode()).hexdigest()
-    with explained(lake.folder), lake.writing("windows", wait=True):
-        table = lake.made_table("windows")
+
+    def attempt(table: Table) -> bool:
+        every = ledgers(lake)  # after the table: what another writes of newer ones is then newer than this table
+        told = "".join(f"{key}{one.to_json()}" for key, one in sorted(every.items()))
+        mark = hashlib.sha256(told.encode()).hexdigest()
         if table.properties.get(_MARK) == mark:
             return False
         files = write_data_files(table, TABLES["windows"], _rows(every, now))
         gone = [file for there in held(table).values() for file in there.files]
-        replace_files(table, gone, files, {_MARK: mark})
-    return True
+        try:
+            replace_files(table, gone, files, {_MARK: mark})
+        except CommitFailedException:
+            discarded(table, files)
+            raise
+        return True
+
+    with explained(lake), lake.writing("windows", wait=True):
+        return committed(lake, "windows", attempt)
 
 
 def _missing(

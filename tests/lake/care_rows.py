@@ -52,8 +52,9 @@ def files(lake: Lake, table: str = "proxy") -> list[int]:
     return [len(there.files) for there in days_of(lake.table(table)).values()]
 
 
-def on_disk(lake: Lake, table: str = "proxy") -> set[Path]:
-    return {path for path in path_of(lake.made_table(table).location()).rglob("*") if path.is_file()}
+def on_disk(lake: Lake, table: str = "proxy") -> set[str]:
+    folder = Path(path_of(lake.made_table(table).location()))
+    return {str(path) for path in folder.rglob("*") if path.is_file()}
 
 
 def everything(lake: Lake, table: str = "proxy") -> list[dict[str, Any]]:
@@ -68,7 +69,7 @@ def age(lake: Lake, seconds: float, table: str = "proxy") -> None:
     import os
 
     for path in on_disk(lake, table):
-        when = path.stat().st_mtime - seconds
+        when = Path(path).stat().st_mtime - seconds
         os.utime(path, (when, when))
 
 

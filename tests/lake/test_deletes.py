@@ -79,7 +79,7 @@ def delete(table: Table, file: DataFile, *positions: int) -> None:
             file_format=FileFormat.PARQUET,
             partition=file.partition,
             record_count=len(positions),
-            file_size_in_bytes=path_of(path).stat().st_size,
+            file_size_in_bytes=Path(path_of(path)).stat().st_size,
         )
         producer.deletes.spec_id = file.spec_id
         producer.commit()

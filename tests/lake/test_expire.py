@@ -37,7 +37,7 @@ def settings(**expire: float) -> ExpireSettings:
     return ExpireSettings(**{"snapshots": HOUR, "orphans": DAY, "positions": 400 * DAY, **expire})
 
 
-def named(lake: Lake, table: str = "proxy") -> set[Path]:
+def named(lake: Lake, table: str = "proxy") -> set[str]:
     """Every file that some snapshot of the table names, read by pyiceberg alone."""
     there = lake.made_table(table)
     files = {path_of(there.metadata_location), *(path_of(one.metadata_file) for one in there.metadata.metadata_log)}
@@ -56,7 +56,7 @@ def test_only_the_newest_state_is_left_and_no_file_but_its_own(lake: Lake) -> No
     care(lake, EAGER, LATER)
     assert (snapshots(lake, "proxy"), everything(lake)) == (1, before)
     assert on_disk(lake) == named(lake)
-    assert len([path for path in on_disk(lake) if path.suffix == ".parquet"]) == 1
+    assert len([path for path in on_disk(lake) if path.endswith(".parquet")]) == 1
 
 
 def test_what_was_the_newest_state_within_the_time_stays(lake: Lake) -> None:
@@ -89,9 +89,9 @@ def test_files_of_a_commit_under_way_stay_and_those_of_a_killed_one_go(lake: Lak
     files.add(proxy_rows(5))
     (under_way,) = [path for path in on_disk(lake) if path not in named(lake)]
     expire(lake, "proxy", settings(), now() + timedelta(hours=23))
-    assert under_way.exists()
+    assert Path(under_way).exists()
     expire(lake, "proxy", settings(), now() + timedelta(hours=25))
-    assert not under_way.exists()
+    assert not Path(under_way).exists()
     files.abandon()
 
 

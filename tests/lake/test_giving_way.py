@@ -10,7 +10,7 @@ from pyiceberg.table import Table
 from pfsquid.lake import giving_way as module
 from pfsquid.lake.care import compact
 from pfsquid.lake.catalog import Lake
-from pfsquid.lake.days import held, path_of
+from pfsquid.lake.days import held, name_of
 from tests.lake.care_rows import EAGER, LATER, append, everything, files
 from tests.lake.rows import new_lake, proxy_rows
 from tests.lake.test_deletes import delete
@@ -28,7 +28,7 @@ def lake(tmp_path: Path) -> Lake:
 
 
 def names(lake: Lake) -> list[str]:
-    return [path_of(file).name for there in held(lake.table("proxy")).values() for file in there.files]
+    return [name_of(file) for there in held(lake.table("proxy")).values() for file in there.files]
 
 
 def rows(lake: Lake) -> list[tuple[str, int, str]]:

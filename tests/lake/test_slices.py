@@ -164,10 +164,19 @@ def test_what_care_has_merged_is_taken_apart_again(lake: Lake) -> None:
 
 def test_a_second_reader_that_was_faster_is_noticed(lake: Lake) -> None:
     put(lake, 0, 300, {"a": (1, "A")})
-    piece = Piece(DAY + 300, DAY + 600, rows({"b": (300, "B")}), [])
+    piece = Piece(DAY + 299, DAY + 600, rows({"b": (300, "B")}), [])
     with pytest.raises(Moved):
         commit(lake, STREAM, piece, None, RULES, NOW)
     assert held(lake) == {"a": "A"}
+
+
+def test_what_a_second_reader_read_of_other_slices_stays_read(lake: Lake) -> None:
+    put(lake, 0, 300, {"a": (1, "A")})
+    piece = Piece(DAY + 300, DAY + 600, rows({"b": (300, "B")}), [])
+    done = commit(lake, STREAM, piece, None, RULES, NOW)
+    assert held(lake) == {"a": "A", "b": "B"}
+    assert done.ledger == ledger(lake)
+    assert sum(one.end - one.start for one in ledger(lake).windows) == 600
 
 
 def test_a_reject_is_told_once_however_often_its_slice_is_read(lake: Lake) -> None:
