@@ -38,7 +38,7 @@ SELECT
       AND (valid_to IS NULL OR valid_to > coalesce(first_use, CAST(day AS TIMESTAMPTZ)))
     WHERE reason <> ''
   ),
-  (SELECT count(DISTINCT user_name) FROM principals WHERE kind = 'person')
+  (SELECT count(DISTINCT user_name) FROM principals SEMI JOIN usage USING (user_name) WHERE kind = 'person')
 """
 
 SIGN_INS = ("interactive", "non_interactive", "service_principal", "managed_identity")
@@ -59,9 +59,9 @@ def knowledge(
     catalogue = load(folders, sign_ins)
     tags = {}
     for tag, apps in ((SANCTIONED, sanctioned), (UNSANCTIONED, unsanctioned)):
-        tags.update({_app(name, catalogue, f"apps.{tag}"): tag for name in apps})
+        tags.update({app_named(name, _names(catalogue), f"apps.{tag}"): tag for name in apps})
     for name, app in sign_ins.items():
-        _app(app, catalogue, f"apps.sign_ins.{name}")
+        app_named(app, _names(catalogue), f"apps.sign_ins.{name}")
     return Knowledge(catalogue, Rules(dict(realms), frozenset(services)), tags)
 
 
@@ -74,38 +74,34 @@ def list_questions() -> Result:
 def answer(lake: Lake, known: Knowledge, name: str, given: Iterable[str], now: datetime | None = None) -> Result:
     """Answer a question by name. given: `key=value` texts. Raises WrongUse, PfsquidError."""
     asked = question(name)
-    values = _values(asked, given)
-    now = now or datetime.now(UTC)
-    since = moment(values["since"], False, now) if "since" in values else BEGINNING
-    until = moment(values["until"], True, now) if "until" in values else END
-    if since >= until:
-        raise WrongUse(
-            f"since={values.get('since', since)} is not before until={values.get('until', 'the end')}",
-            f"pfsquid query {name} since=7d",
-        )
+    values = values_of(asked, given)
+    since, until = time_of(asked, values, now or datetime.now(UTC))
     with session(lake, known, since, until) as engine:
-        app = _app(values["app"], engine.catalogue, "app") if "app" in values else None
-        person = _person(values["person"], engine) if "person" in values else None
+        app = app_named(values["app"], _names(engine.catalogue), "app") if "app" in values else None
+        person = person_named(values["person"], engine.people) if "person" in values else None
         filled = {"since": since, "until": until, "app": app, "person": person, **spans(since, until)}
         return engine.run(
             render(asked.sql, filled, "duckdb"),
             asked.title,
-            (*_notes(asked, engine, since, until), *_gaps(lake, asked.sql, since, until)),
+            (*_notes(asked, engine, since, until), *gaps(lake, asked.sql, since, until)),
         )
 
 
 def answer_sql(lake: Lake, known: Knowledge, sql: str) -> Result:
     """Answer SQL of one's own, in Athena's dialect or DuckDB's. Raises WrongUse, PfsquidError."""
-    gaps = _gaps(lake, sql.lower(), BEGINNING, END)
+    missing = gaps(lake, sql.lower(), BEGINNING, END)
     with session(lake, known) as engine:
         try:
             text = render(sql, {}, "duckdb")
         except WrongUse:
-            return engine.run(sql, notes=gaps)  # DuckDB's own dialect; if it is neither, its message is the better one
-        return engine.run(text, notes=gaps)
+            return engine.run(
+                sql, notes=missing
+            )  # DuckDB's own dialect; if it is neither, its message is the better one
+        return engine.run(text, notes=missing)
 
 
-def _values(asked: Question, given: Iterable[str]) -> dict[str, str]:
+def values_of(asked: Question, given: Iterable[str]) -> dict[str, str]:
+    """Texts `key=value` as what a question takes. Raises WrongUse."""
     values: dict[str, str] = {}
     for text in given:
         key, equals, value = text.partition("=")
@@ -122,20 +118,36 @@ def _values(asked: Question, given: Iterable[str]) -> dict[str, str]:
     return values
 
 
+def time_of(asked: Question, values: Mapping[str, str], now: datetime) -> tuple[datetime, datetime]:
+    """The time [since, until) that is asked about. Raises WrongUse."""
+    since = moment(values["since"], False, now) if "since" in values else BEGINNING
+    until = moment(values["until"], True, now) if "until" in values else END
+    if since >= until:
+        raise WrongUse(
+            f"since={values.get('since', since)} is not before until={values.get('until', 'the end')}",
+            f"pfsquid query {asked.name} since=7d",
+        )
+    return since, until
+
+
 def domains_of(name: str, catalogue: Catalogue, where: str) -> tuple[str, ...]:
     """The domains of an app named by id or name. where: the key that names it. Raises WrongUse with the nearest."""
-    return catalogue.apps[_app(name, catalogue, where)].domains
+    return catalogue.apps[app_named(name, _names(catalogue), where)].domains
 
 
-def _app(name: str, catalogue: Catalogue, where: str) -> str:
-    """The id of an app named by id or name. Raises WrongUse with the nearest ones."""
-    if name in catalogue.apps:
+def _names(catalogue: Catalogue) -> dict[str, str]:
+    return {app.id: app.name for app in catalogue.apps.values()}
+
+
+def app_named(name: str, apps: Mapping[str, str], where: str) -> str:
+    """The id of an app named by id or name. apps: names by id. Raises WrongUse with the nearest ones."""
+    if name in apps:
         return name
-    names = {app.name.casefold(): app.id for app in catalogue.apps.values()}
+    names = {called.casefold(): one for one, called in apps.items()}
     wanted = name.casefold()
-    if wanted in catalogue.apps or wanted in names:
-        return wanted if wanted in catalogue.apps else names[wanted]
-    close = [names.get(one, one) for one in difflib.get_close_matches(wanted, [*names, *catalogue.apps], 3)]
+    if wanted in apps or wanted in names:
+        return wanted if wanted in apps else names[wanted]
+    close = [names.get(one, one) for one in difflib.get_close_matches(wanted, [*names, *apps], 3)]
     hint = f"; did you mean {' or '.join(dict.fromkeys(close))}?" if close else ""
     raise WrongUse(
         f"{where}: there is no app {name!r} in the catalogue{hint}",
@@ -143,24 +155,25 @@ def _app(name: str, catalogue: Catalogue, where: str) -> str:
     )
 
 
-def _person(name: str, engine: Session) -> str:
-    """The person_id of somebody named in any way. Raises WrongUse where nobody or several are meant."""
+def person_named(name: str, people: Mapping[str, set[str]]) -> str:
+    """The person_id of somebody named in any way. people: the names of each, casefolded. Raises WrongUse where nobody
+    or several are meant."""
     wanted = name.casefold()
-    if name in engine.people:
+    if name in people:
         return name
-    meant = sorted(person for person, names in engine.people.items() if wanted in names)
+    meant = sorted(person for person, names in people.items() if wanted in names)
     if len(meant) == 1:
         return meant[0]
     if meant:
         raise WrongUse(f"{name!r} may be {' or '.join(meant)}", *(f"person={person}" for person in meant))
-    close = difflib.get_close_matches(wanted, [one.casefold() for one in engine.people], 3)
+    close = difflib.get_close_matches(wanted, [one.casefold() for one in people], 3)
     hint = f"; did you mean {' or '.join(close)}?" if close else ""
     raise WrongUse(
         f"nobody in this time's log, in the sign-ins or in a directory is called {name!r}{hint}", "pfsquid query people"
     )
 
 
-def _gaps(lake: Lake, sql: str, since: datetime, until: datetime) -> tuple[str, ...]:
+def gaps(lake: Lake, sql: str, since: datetime, until: datetime) -> tuple[str, ...]:
     """Which sign-ins of the asked time the lake does not have for certain."""
     streams = (*(SIGN_INS if "signins" in sql else ()), *(AUDITS if "audits" in sql else ()))
     if not streams:

@@ -28,6 +28,8 @@ PARAMETERS = {
 }
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 END = datetime(2200, 1, 1, tzinfo=UTC)
+# In Trino a timestamp without a precision has milliseconds, and a finer text is rounded to them.
+_MICROSECONDS = exp.DataType.build("timestamp(6) with time zone", dialect="trino")
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,7 @@ def _literal(node: exp.Expression, values: Values) -> exp.Expression:
 
 def _moment(value: datetime | date) -> exp.Expression:
     if isinstance(value, datetime):
-        return exp.cast(exp.Literal.string(value.strftime("%Y-%m-%d %H:%M:%S.%f UTC")), exp.DataType.Type.TIMESTAMPTZ)
+        return exp.cast(exp.Literal.string(value.strftime("%Y-%m-%d %H:%M:%S.%f UTC")), _MICROSECONDS)
     return exp.cast(exp.Literal.string(value.isoformat()), exp.DataType.Type.DATE)
 
 

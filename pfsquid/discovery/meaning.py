@@ -1,13 +1,18 @@
 """What the rows of the lake mean, as tables for DuckDB: hosts, apps, people, principals, identities, signin_apps.
 
 Made from the distinct values in the lake, the directory's accounts and service principals, the catalogue and the
-configuration as they are now.
+configuration as they are now. What the lake holds of it already (see `publish`) is taken from there, where what decides
+on it is still the same.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import version
 from typing import Any
 
 import duckdb
@@ -16,8 +21,9 @@ import pyarrow as pa
 from pfsquid.discovery.apps import UNREVIEWED, Catalogue, Host, classify
 from pfsquid.discovery.links import Linked, ServicePrincipal, linked
 from pfsquid.discovery.people import Account, Identity, Person, Principal, Rules, match
+from pfsquid.lake.published import APPS, HOSTS, IDENTITIES, PEOPLE, PRINCIPALS, PUBLISHED, SIGNIN_APPS
 
-_TIMESTAMP = pa.timestamp("us", tz="UTC")
+_CLASSIFIED = "1"  # counts up where `classify` comes to judge the same host another way
 
 
 @dataclass(frozen=True)
@@ -30,31 +36,87 @@ class Knowledge:
 
 
 @dataclass(frozen=True)
+class Before:
+    """What the lake holds of an earlier publication, as SQL that selects it. hosts: what hosts were found to be, by
+    what the digest `of` stands for. names: user names, so that they mean the same whatever time is asked about."""
+
+    hosts: str = ""
+    of: str = ""
+    names: str = ""
+
+
+@dataclass(frozen=True)
 class Meaning:
     """What was found on the way. people: every person_id, with the names, casefolded, by which one may ask for them.
-    catalogue: with the apps that only service principals tell."""
+    catalogue: with the apps that only service principals tell. of: a digest of what decides on hosts."""
 
     people: dict[str, set[str]]
     catalogue: Catalogue
+    of: str
 
 
-def register(connection: duckdb.DuckDBPyConnection, knowledge: Knowledge) -> Meaning:
+def register(connection: duckdb.DuckDBPyConnection, knowledge: Knowledge, before: Before = Before()) -> Meaning:
     """Make the tables, from the views usage, signins, accounts and service_principals of the connection."""
     links = linked(knowledge.catalogue, _service_principals(connection))
-    _register(
-        connection, "hosts", _texts("host", "domain", "app_id", "kind", "rule"),
-        [(one.host, one.domain, one.app_id, one.kind, one.rule) for one in _hosts(connection, links.catalogue)],
-    )  # fmt: skip
+    of = digest_of(links.catalogue)
+    _hosts(connection, links.catalogue, before.hosts if before.of == of else "")
     signed_in = _signin_apps(connection, links)
     _apps(connection, knowledge, links, signed_in)
-    people, principals = match(_user_names(connection), _identities(connection), knowledge.rules, _accounts(connection))
+    names = _user_names(connection, before.names)
+    people, principals = match(names, _identities(connection), knowledge.rules, _accounts(connection))
     _people(connection, people, principals)
-    return Meaning(_asked(people, principals), links.catalogue)
+    return Meaning(_asked(people, principals), links.catalogue, of)
 
 
-def _hosts(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> list[Host]:
-    hosts = connection.execute("SELECT DISTINCT host FROM usage WHERE host IS NOT NULL").fetchall()
-    return [classify(host, catalogue) for (host,) in hosts]
+def digest_of(catalogue: Catalogue) -> str:
+    """Changes whenever a host may be judged in another way."""
+    told = hashlib.sha256(f"{_CLASSIFIED} {_suffixes_of()}".encode())
+    for suffix, (kind, app_id) in sorted(catalogue.suffixes.items()):
+        told.update(f"{suffix}\t{kind}\t{app_id}\n".encode())
+    return told.hexdigest()[:24]
+
+
+def digest_of_knowledge(knowledge: Knowledge) -> str:
+    """Changes whenever catalogue or configuration may tell something else."""
+    rules, catalogue = knowledge.rules, knowledge.catalogue
+    told = [
+        digest_of(catalogue),
+        [repr(app) for _, app in sorted(catalogue.apps.items())],
+        sorted(catalogue.by_name.items()),
+        sorted(knowledge.tags.items()),
+        sorted((realm, [*suffixes]) for realm, suffixes in rules.suffixes.items()),
+        sorted(rules.services),
+    ]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]
+
+
+@cache
+def _suffixes_of() -> str:
+    """Which Public Suffix List is in use."""
+    return version("publicsuffixlist")
+
+
+def _hosts(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, before: str) -> None:
+    """Register what each host of `usage` is; those that `before` selects are known."""
+    seen = "SELECT DISTINCT host FROM usage WHERE host IS NOT NULL"
+    if not before:
+        _register(connection, HOSTS, map(_row_of, _classified(connection, seen, catalogue)))
+        return
+    connection.execute(f"CREATE TEMP TABLE hosts_of_usage AS {seen}")
+    known = connection.sql(f"SELECT * FROM ({before}) SEMI JOIN hosts_of_usage USING (host)").to_arrow_table()
+    connection.register("hosts_known", known)
+    new = [*_classified(connection, "SELECT host FROM hosts_of_usage ANTI JOIN hosts_known USING (host)", catalogue)]
+    connection.unregister("hosts_known")
+    connection.execute("DROP TABLE hosts_of_usage")
+    connection.register(HOSTS, pa.concat_tables([known.cast(PUBLISHED[HOSTS]), _table(HOSTS, map(_row_of, new))]))
+
+
+def _classified(connection: duckdb.DuckDBPyConnection, sql: str, catalogue: Catalogue) -> Iterable[Host]:
+    return (classify(host, catalogue) for (host,) in connection.execute(sql).fetchall())
+
+
+def _row_of(one: Host) -> tuple[Any, ...]:
+    return one.host, one.domain, one.app_id, one.kind, one.rule
 
 
 def _signin_apps(connection: duckdb.DuckDBPyConnection, links: Linked) -> set[str]:
@@ -65,7 +127,7 @@ def _signin_apps(connection: duckdb.DuckDBPyConnection, links: Linked) -> set[st
         " FROM signins GROUP BY ALL"
     ).fetchall()
     known = [(f"{app_id}|{name}", app, ok) for app_id, name, ok in seen if (app := links.app_of_sign_in(app_id, name))]
-    _register(connection, "signin_apps", _texts("signin_app", "app_id"), [(key, app) for key, app, _ in known])
+    _register(connection, SIGNIN_APPS, [(key, app) for key, app, _ in known])
     return {app for _, app, ok in known if ok}
 
 
@@ -73,11 +135,7 @@ def _apps(connection: duckdb.DuckDBPyConnection, knowledge: Knowledge, links: Li
     federated = links.federated | signed_in
     _register(
         connection,
-        "apps",
-        [
-            *_texts("app_id", "name", "vendor", "category", "risk", "risk_reasons", "tag", "entra_app_ids"),
-            pa.field("federated", pa.bool_()),
-        ],
+        APPS,
         [
             (
                 app.id, app.name, app.vendor, app.category, app.risk_level(), ", ".join(app.risk),
@@ -88,8 +146,9 @@ def _apps(connection: duckdb.DuckDBPyConnection, knowledge: Knowledge, links: Li
     )  # fmt: skip
 
 
-def _user_names(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    names = connection.execute("SELECT DISTINCT user_name FROM usage WHERE user_name IS NOT NULL").fetchall()
+def _user_names(connection: duckdb.DuckDBPyConnection, before: str) -> list[str]:
+    seen = "SELECT DISTINCT user_name FROM usage WHERE user_name IS NOT NULL"
+    names = connection.execute(f"{seen} UNION {before}" if before else seen).fetchall()
     return [name for (name,) in names]
 
 
@@ -122,40 +181,39 @@ def _service_principals(connection: duckdb.DuckDBPyConnection) -> list[ServicePr
 
 
 def _people(connection: duckdb.DuckDBPyConnection, people: list[Person], principals: list[Principal]) -> None:
-    validity = [pa.field("valid_from", _TIMESTAMP), pa.field("valid_to", _TIMESTAMP)]
-    texts = _texts("person_id", "identity", "upn", "sam_account_name", "realm", "display_name", "department", "mail")
-    columns = [*texts, pa.field("enabled", pa.bool_()), *validity]
-    _register(connection, "people", columns, [tuple(getattr(one, column.name) for column in columns) for one in people])
-    columns = [*_texts("user_name", "kind", "person_id", "reason"), *validity]
+    _register(connection, PEOPLE, [tuple(getattr(one, name) for name in PUBLISHED[PEOPLE].names) for one in people])
+    names = PUBLISHED[PRINCIPALS].names
+    _register(connection, PRINCIPALS, [tuple(getattr(one, name) for name in names) for one in principals])
     _register(
-        connection, "principals", columns,
-        [tuple(getattr(one, column.name) for column in columns) for one in principals],
-    )  # fmt: skip
-    _register(
-        connection, "identities", _texts("identity", "person_id"),
-        [(identity, one.person_id) for one in people for identity in one.identities],
+        connection, IDENTITIES, [(identity, one.person_id) for one in people for identity in one.identities]
     )  # fmt: skip
 
 
-def _asked(people: list[Person], principals: list[Principal]) -> dict[str, set[str]]:
+def names_of(people: Iterable[Mapping[str, Any]], user_names: Iterable[tuple[str, str | None]]) -> dict[str, set[str]]:
+    """Every person_id, with the names, casefolded, by which one may ask for them. people: rows of the table, by
+    column. user_names: of the access log, each with a person_id."""
     asked: dict[str, set[str]] = {}
     for one in people:
-        names = (one.person_id, one.upn, one.mail, one.sam_account_name, one.display_name)
-        asked[one.person_id] = {name.casefold() for name in names if name}
-        asked[one.person_id].add(one.person_id.partition("@")[0].casefold())
-    for principal in principals:
-        if principal.person_id:
-            asked[principal.person_id].add(principal.user_name.casefold())
+        names = [one[key] for key in ("person_id", "upn", "mail", "sam_account_name", "display_name")]
+        person_id = str(one["person_id"])
+        asked[person_id] = {name.casefold() for name in names if name} | {person_id.partition("@")[0].casefold()}
+    for user_name, person in user_names:
+        if person:
+            asked[person].add(user_name.casefold())
     return asked
 
 
-def _texts(*names: str) -> list[pa.Field]:
-    return [pa.field(name, pa.string()) for name in names]
+def _asked(people: list[Person], principals: list[Principal]) -> dict[str, set[str]]:
+    return names_of(map(vars, people), ((one.user_name, one.person_id) for one in principals))
 
 
-def _register(
-    connection: duckdb.DuckDBPyConnection, name: str, columns: list[pa.Field], rows: list[tuple[Any, ...]]
-) -> None:
-    values = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
-    arrays = [pa.array(list(of), column.type) for of, column in zip(values, columns, strict=True)]
-    connection.register(name, pa.Table.from_arrays(arrays, schema=pa.schema(columns)))
+def _table(name: str, rows: Iterable[tuple[Any, ...]]) -> pa.Table:
+    schema = PUBLISHED[name]
+    values = list(zip(*rows, strict=True)) or [()] * len(schema)
+    return pa.Table.from_arrays(
+        [pa.array(list(of), column.type) for of, column in zip(values, schema, strict=True)], schema=schema
+    )
+
+
+def _register(connection: duckdb.DuckDBPyConnection, name: str, rows: Iterable[tuple[Any, ...]]) -> None:
+    connection.register(name, _table(name, rows))

@@ -20,7 +20,7 @@ MADE = ["apps", "hosts", "identities", "people", "principals", "signin_apps"]
 
 
 def test_the_tables_are_those_of_the_documentation(lake: Lake, known: Knowledge) -> None:
-    assert answer_sql(lake, known, "SHOW TABLES").rows == [(name,) for name in sorted([*MADE, *TABLES])]
+    assert answer_sql(lake, known, "SHOW TABLES").rows == [(name,) for name in sorted({*MADE, *TABLES})]
 
 
 def test_an_empty_lake_has_the_same_tables_and_columns(tmp_path: Path, lake: Lake, known: Knowledge) -> None:
