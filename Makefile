@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# AWS on this machine, for tests: with versions of its own, and so in an environment of its own.
+MINISTACK := .venv-ministack
 
 .PHONY: install demo test lint lab-up lab-down bench wheel clean help
 .DEFAULT_GOAL := help
@@ -27,11 +29,16 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+$(MINISTACK)/.installed: tests/aws/ministack.txt | install
+	@[ -x $(MINISTACK)/bin/python ] || { echo "making $(MINISTACK)"; $(PYTHON) -m venv $(MINISTACK); }
+	@$(MINISTACK)/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/aws/ministack.txt
+	@touch $@
+
 demo: install
 	@$(BIN)/pfsquid demo
 
 # Each of the two workers has a lab of its own, in which the files of tests run one after the other.
-test: lint
+test: lint $(MINISTACK)/.installed
 	@$(BIN)/python -m pytest -q -m "not lab" -n 2
 	@$(BIN)/python -m pytest -q -m lab -n 2 --dist loadfile
 
@@ -54,4 +61,4 @@ wheel: install
 	@ls dist/*.whl
 
 clean:
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(MINISTACK) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from pfsquid.config import Config, find, load
+from pfsquid.config import Config, find, lake_place, load
 from pfsquid.errors import WrongUse
 from pfsquid.resources import configs
 from tests.running import Pfsquid
@@ -221,3 +221,21 @@ def test_the_example_shows_every_key(key: tuple[str, ...]) -> None:
     for part in key:
         assert part in shown
         shown = shown[part]
+
+
+@pytest.mark.parametrize("wrong", ["s3:/lake", "s3://", "s3://Lake/x", "s3://lake/x?y"])
+def test_what_begins_like_a_place_in_s3_is_no_folder(write: Write, wrong: str) -> None:
+    (fault,) = faults(write(f"lake: '{wrong}'"))
+    assert fault == "1: lake: must be a folder, s3://BUCKET or s3://BUCKET/PREFIX"
+
+
+def test_paths_of_aws_are_relative_to_the_configuration_and_places_in_s3_are_not(
+    write: Write,
+) -> None:
+    path = write("{lake: 's3://lake/p/', aws: {catalog: 'sqlite:c/catalog.db', state: state}}")
+    place = lake_place(None, load(path), {"HOME": "/home/x"})
+    assert (place.url, place.folder, place.catalog_file) == (
+        "s3://lake/p", path.parent / "state", path.parent / "c/catalog.db",
+    )  # fmt: skip
+    named = lake_place("here", load(path), {"HOME": "/home/x"})
+    assert (named.url, named.catalog_file, str(named)) == ("", None, str(Path("here").absolute()))

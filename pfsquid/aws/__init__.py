@@ -1,0 +1,1 @@
+"""pfsquid in AWS: the stack, the collector that runs in Lambda, its package."""

@@ -1,0 +1,1 @@
+"""The lake in S3, the stack, and what runs in it."""
