@@ -188,7 +188,9 @@ def test_closed_streams_are_no_error(pfsquid: Pfsquid) -> None:
 def test_ctrl_c_while_collecting_gives_130(pfsquid: Pfsquid, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "access.log")
     with pfsquid.process("collect", "squid", "--from", "access.log") as process:
-        time.sleep(1.5)
+        while not list(pfsquid.lake.rglob(".proxy.lock")):
+            time.sleep(0.05)
+        time.sleep(0.5)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, "interrupted" in err, "Traceback" in err) == (130, True, False)
@@ -207,10 +209,17 @@ def test_ctrl_c_in_the_middle_of_a_log_gives_130(pfsquid: Pfsquid, tmp_path: Pat
 def test_ctrl_c_while_asking_gives_130(full: Pfsquid) -> None:
     sql = "SELECT count(*) FROM proxy a, proxy b, proxy c, proxy d WHERE a.ts < b.ts AND b.url < c.url"
     with full.process("query", "--sql", sql) as process:
-        time.sleep(3)
+        while _worked(process.pid) < 5:  # seconds: it has long been past its start
+            time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, "interrupted" in err, "Traceback" in err) == (130, True, False)
+
+
+def _worked(pid: int) -> float:
+    """The seconds of processor time that a process has had (proc(5): fields 14 and 15 of stat)."""
+    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_a_question_and_sql_together_are_refused(full: Pfsquid) -> None:
