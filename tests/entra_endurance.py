@@ -93,6 +93,7 @@ collect:
       timeout: 5s
 """)
         self.environment = {**os.environ, "SECRET": served.secret, "PYTHONPATH": str(ROOT)}
+        self.environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program has its byte code
 
     def _start(self, remote: Remote, speed: float, *words: str) -> subprocess.Popen[bytes]:
         clock = (str(remote.now()), str(time.monotonic()), str(speed))
