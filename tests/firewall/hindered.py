@@ -69,7 +69,7 @@ def templates_with(folder: Path, line: str) -> Deed:
     """The block has one more line."""
     own = folder / "templates"
     own.mkdir()
-    for path in pfsquid.resources.templates().iterdir():
+    for path in filter(Path.is_file, pfsquid.resources.templates().iterdir()):
         text = path.read_text("utf-8")
         (own / path.name).write_text(text.replace("{{ end }}", f"{line}\n{{{{ end }}}}"), "utf-8")
 
