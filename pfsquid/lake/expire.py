@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from itertools import pairwise
 
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
@@ -25,6 +24,7 @@ from pfsquid.lake.compact import PATIENCE
 from pfsquid.lake.days import held, path_of
 from pfsquid.lake.ingest import POSITION
 from pfsquid.lake.replace import replace_files
+from pfsquid.lake.tidy import old_snapshots
 from pfsquid.settings_care import ExpireSettings
 
 _DAYS = 30  # of retention in one commit
@@ -80,7 +80,7 @@ def _expiry(lake: Lake, name: str, settings: ExpireSettings, now: datetime) -> E
     table = lake.table(name)
     if table is None:
         return Expired(name)
-    old = _old_snapshots(table, now - timedelta(seconds=settings.snapshots))
+    old = old_snapshots(table, now - timedelta(seconds=settings.snapshots))
     kept = [one for one in table.metadata.snapshots if one.snapshot_id not in {gone.snapshot_id for gone in old}]
     before = (now - timedelta(seconds=settings.orphans)).timestamp()
     aged = {path for path, seen in on_disk.items() if seen.changed <= before}
@@ -154,16 +154,6 @@ def delete_outdated(lake: Lake, name: str, keep: float | None, now: datetime) ->
 
 def _delete(table: Table, days: Set[date]) -> None:
     replace_files(table, [file for day, there in held(table).items() if day in days for file in there.files], ())
-
-
-def _old_snapshots(table: Table, before: datetime) -> list[Snapshot]:
-    """The snapshots that another one had followed before that moment."""
-    line = sorted(table.metadata.snapshots, key=lambda one: (one.sequence_number or 0, one.timestamp_ms))
-    protected = {ref.snapshot_id for ref in table.metadata.refs.values()}
-    limit = before.timestamp() * 1000
-    return [
-        one for one, follower in pairwise(line) if follower.timestamp_ms <= limit and one.snapshot_id not in protected
-    ]
 
 
 def _old_positions(table: Table, before: datetime) -> tuple[str, ...]:

@@ -7,13 +7,13 @@ nothing else. Where it is a request itself that readers die of, it is asked for 
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from collectors.entra.schedule import longer, shorter
 from collectors.entra.windows import DAY, Rules
+from pfsquid.lake.aside import put_aside
 
 FOLDER = ".entra"
 _PATIENCE = 8  # pieces in a row until larger slices are asked for again
@@ -85,9 +85,4 @@ class Hints:
     def save(self) -> None:
         """Write it down; a lake without room for it is no error."""
         names = ("length", "ceiling", "at", "read_at", "page", "died_at", "stuck")
-        told = {name: getattr(self, name) for name in names}
-        new = self.path.with_suffix(f".{os.getpid()}")
-        with suppress(OSError):
-            self.path.parent.mkdir(exist_ok=True)
-            new.write_text(json.dumps(told), "utf-8")
-            new.rename(self.path)
+        put_aside(self.path, {name: getattr(self, name) for name in names})

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from collectors.entra.wire import Answer
+from pfsquid.lake.aside import put_aside
 from pfsquid.lake.hints import FOLDER
 
 SECONDS = 600.0  # how long an answer is worth keeping: links die, and records change
@@ -144,10 +145,7 @@ class Kept:
 
     def _save(self) -> None:
         names = ("mark", "start", "end", "begun", "pages", "tries", "files")
-        new = self._index().with_suffix(f".kept{os.getpid()}")
-        with suppress(OSError):
-            new.write_text(json.dumps({name: getattr(self, name) for name in names}), "utf-8")
-            new.rename(self._index())
+        put_aside(self._index(), {name: getattr(self, name) for name in names})
 
 
 def _mark(ledger: str | None) -> str:

@@ -8,7 +8,6 @@ everything is found out again.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Hashable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from collectors.squid.logs import Place
+from pfsquid.lake.aside import put_aside
 
 _FOLDER = ".seen"
 
@@ -47,11 +47,7 @@ class Seen:
         if new == self._kept:
             return
         logs = [(key, place.state, place.source, place.offset) for key, place in new.items()]
-        with suppress(OSError):
-            self._path.parent.mkdir(exist_ok=True)
-            path = self._path.with_suffix(f".{os.getpid()}")
-            path.write_text(json.dumps({"made": self.made, "logs": logs}), "utf-8")
-            path.replace(self._path)
+        if put_aside(self._path, {"made": self.made, "logs": logs}):
             self._kept = new
 
     @property

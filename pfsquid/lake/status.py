@@ -6,11 +6,11 @@ The files are an observation and nothing that anybody resumes from: they may be 
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 
+from pfsquid.lake.aside import put_aside
 from pfsquid.lake.state import State
 
 _FOLDER = ".status"
@@ -18,12 +18,7 @@ _FOLDER = ".status"
 
 def write(lake: Path, state: State) -> None:
     """Put a source's state where `read` finds it; a lake without room for it is no error."""
-    folder = lake / _FOLDER
-    new = folder / f"{state.name}.{os.getpid()}"
-    with suppress(OSError):
-        folder.mkdir(exist_ok=True)
-        new.write_text(json.dumps(state.as_dict()), "utf-8")
-        new.rename(folder / f"{state.name}.json")
+    put_aside(lake / _FOLDER / f"{state.name}.json", state.as_dict())
 
 
 def read(lake: Path) -> dict[str, State]:

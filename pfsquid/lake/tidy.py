@@ -10,6 +10,7 @@ from datetime import datetime
 from itertools import pairwise
 
 from pyiceberg.table import Table
+from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.table.update.snapshot import ExpireSnapshots
 
 from pfsquid.lake.catalog import Lake, explained
@@ -25,23 +26,25 @@ def expire_snapshots(lake: Lake, before: datetime, tables: tuple[str, ...] = TAB
     for name in tables:
         with explained(lake):
             there = lake.table(name)
-            if there is not None and len(_old(there, before)) > FEW:
+            if there is not None and len(old_snapshots(there, before)) > FEW:
                 with lake.writing(name, wait=10.0):
                     gone += committed(lake, name, lambda table: _forget(table, before))
     return gone
 
 
 def _forget(table: Table, before: datetime) -> int:
-    old = _old(table, before)
+    old = [one.snapshot_id for one in old_snapshots(table, before)]
     if old:
         with table.transaction() as tx:
             ExpireSnapshots(tx).by_ids(old).commit()
     return len(old)
 
 
-def _old(table: Table, before: datetime) -> list[int]:
+def old_snapshots(table: Table, before: datetime) -> list[Snapshot]:
+    """The snapshots that another one had followed before that moment (aware)."""
     line = sorted(table.metadata.snapshots, key=lambda one: (one.sequence_number or 0, one.timestamp_ms))
     protected = {ref.snapshot_id for ref in table.metadata.refs.values()}
     limit = before.timestamp() * 1000
-    pairs = pairwise(line)
-    return [one.snapshot_id for one, after in pairs if after.timestamp_ms <= limit and one.snapshot_id not in protected]
+    return [
+        one for one, follower in pairwise(line) if follower.timestamp_ms <= limit and one.snapshot_id not in protected
+    ]

@@ -20,6 +20,7 @@ from pfsquid.lake.expire import expire, expiry
 from pfsquid.lake.files import DataFiles
 from pfsquid.lake.ingest import POSITION, positions
 from pfsquid.lake.tables import TABLES
+from pfsquid.lake.tidy import old_snapshots
 from pfsquid.settings_care import CareSettings, ExpireSettings
 from tests.lake.care_rows import EAGER, LATER, age, append, everything, many, now, on_disk
 from tests.lake.rows import MONDAY, new_lake, proxy_rows, snapshots
@@ -78,8 +79,8 @@ def test_a_state_that_was_the_newest_for_long_stays_for_its_time_after_it_was_fo
     follower = table.snapshots()[1]
     moved = [first, follower.model_copy(update={"timestamp_ms": int(later.timestamp() * 1000)})]
     table.metadata = table.metadata.model_copy(update={"snapshots": moved})
-    assert module._old_snapshots(table, later - timedelta(seconds=1)) == []
-    assert module._old_snapshots(table, later + timedelta(seconds=1)) == [first]
+    assert old_snapshots(table, later - timedelta(seconds=1)) == []
+    assert old_snapshots(table, later + timedelta(seconds=1)) == [first]
 
 
 def test_files_of_a_commit_under_way_stay_and_those_of_a_killed_one_go(lake: Lake) -> None:
