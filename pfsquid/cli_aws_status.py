@@ -87,10 +87,9 @@ def screen_here() -> views.Screen:
 
 def settings_in(config: Path | None) -> tuple[Config, Path]:
     """The configuration, and where its relative paths begin. Raises WrongUse."""
-    from pfsquid.config import find, load
+    from pfsquid.config import configured
 
-    path = find(config, os.environ)
-    return load(path), path.absolute().parent if path else Path.cwd()
+    return configured(config, os.environ)
 
 
 def named(settings: Config, stack: str | None) -> tuple[Cloud, Names]:

@@ -38,14 +38,13 @@ def collect_directory(
     Reads only, and always in verified TLS. Run it daily: renamed and re-used names are told by when they were seen.
     """
     from collectors.directory.schema import AD
-    from pfsquid.config import find, lake_place, load
+    from pfsquid.config import configured, lake_place
     from pfsquid.kerberos.directory import connect_any
     from pfsquid.lake.accounts import refresh
     from pfsquid.lake.catalog import open_lake
 
-    path = find(config, os.environ)
-    settings = load(path)
-    site = site_of(settings, path.absolute().parent if path else Path.cwd())
+    settings, folder = configured(config, os.environ)
+    site = site_of(settings, folder)
     screen = views.standard_screen(dict(os.environ))
     opened = open_lake(lake_place(lake, settings, os.environ), make=True)
     with connect_any(site) as directory:

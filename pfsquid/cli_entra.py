@@ -141,10 +141,9 @@ def _told(screen: views.Screen, json: bool, lake: Lake, settings: Config, states
 
 
 def _settings(config: Path | None) -> tuple[Config, Path]:
-    from pfsquid.config import find, load
+    from pfsquid.config import configured
 
-    path = find(config, os.environ)
-    return load(path), path.absolute().parent if path else Path.cwd()
+    return configured(config, os.environ)
 
 
 def _leave(ended: bool, code: ExitCode) -> None:

@@ -270,10 +270,9 @@ def _time(seconds: float | None) -> datetime | None:
 
 
 def _settings(config: Path | None) -> tuple[Config, Path]:
-    from pfsquid.config import find, load
+    from pfsquid.config import configured
 
-    path = find(config, os.environ)
-    return load(path), path.absolute().parent if path else Path.cwd()
+    return configured(config, os.environ)
 
 
 def _place(lake: str | None, settings: Config) -> Place:

@@ -160,6 +160,12 @@ def load(path: Path | None) -> Config:
     return _absolute(config, path.absolute().parent)
 
 
+def configured(explicit: Path | None, environment: Mapping[str, str]) -> tuple[Config, Path]:
+    """The configuration to use, and the folder that relative paths in it begin at. Raises WrongUse."""
+    path = find(explicit, environment)
+    return load(path), path.absolute().parent if path else Path.cwd()
+
+
 def default_lake(environment: Mapping[str, str]) -> Path:
     """Where the lake is when nobody says: the user's data folder (XDG Base Directory Specification)."""
     data = environment.get("XDG_DATA_HOME")

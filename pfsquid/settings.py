@@ -85,7 +85,9 @@ def _seconds(value: Any) -> Any:
     return value
 
 
-def _matching(pattern: re.Pattern[str], what: str) -> AfterValidator:
+def matching(pattern: re.Pattern[str], what: str) -> AfterValidator:
+    """A check that a text is of a form. what: that form, in words."""
+
     def check(text: str) -> str:
         if not pattern.fullmatch(text):
             raise ValueError(f"must be {what}")
@@ -100,18 +102,18 @@ Address = Annotated[str, AfterValidator(_address)]
 Server = Annotated[str, AfterValidator(_server)]
 Network = Annotated[str, AfterValidator(_network)]
 Site = Annotated[str, AfterValidator(_site)]
-Realm = Annotated[str, _matching(_REALM, "a realm in capitals, such as LAB.EXAMPLE")]
-HostKey = Annotated[str, _matching(_PIN, "a public key (`ssh-ed25519 AAAA…`) or its fingerprint (`SHA256:…`)")]
-RemotePath = Annotated[str, _matching(_PATH, "an absolute path of letters, digits, `.`, `_`, `-` and `/`")]
-UserName = Annotated[str, _matching(_USER, "a user name")]
+Realm = Annotated[str, matching(_REALM, "a realm in capitals, such as LAB.EXAMPLE")]
+HostKey = Annotated[str, matching(_PIN, "a public key (`ssh-ed25519 AAAA…`) or its fingerprint (`SHA256:…`)")]
+RemotePath = Annotated[str, matching(_PATH, "an absolute path of letters, digits, `.`, `_`, `-` and `/`")]
+UserName = Annotated[str, matching(_USER, "a user name")]
 Sid = Annotated[str, AfterValidator(_sid)]
-FirewallName = Annotated[str, _matching(_USER, "a name of letters, digits, `.`, `_` and `-`")]
+FirewallName = Annotated[str, matching(_USER, "a name of letters, digits, `.`, `_` and `-`")]
 Secret = Annotated[str, AfterValidator(check_reference)]
 Duration = Annotated[float, BeforeValidator(_seconds)]
-Listen = Annotated[str, _matching(_LISTEN, "tcp://ADDRESS:PORT, tls://ADDRESS:PORT or udp://ADDRESS:PORT")]
+Listen = Annotated[str, matching(_LISTEN, "tcp://ADDRESS:PORT, tls://ADDRESS:PORT or udp://ADDRESS:PORT")]
 # [MS-ADA3] sAMAccountName: what Windows refuses in it; computers' may be longer than the 20 characters of users'.
-AccountName = Annotated[str, _matching(_ACCOUNT, "an account's name without its domain (sAMAccountName)")]
-Url = Annotated[str, _matching(_URL, "an address such as http://www.example.com/")]
+AccountName = Annotated[str, matching(_ACCOUNT, "an account's name without its domain (sAMAccountName)")]
+Url = Annotated[str, matching(_URL, "an address such as http://www.example.com/")]
 Enctype = Literal["aes256-sha1", "aes128-sha1", "rc4-hmac", "des3-cbc-sha1", "des-cbc-crc", "des-cbc-md5"]
 
 

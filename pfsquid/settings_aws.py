@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from pfsquid.settings import Section
+from pfsquid.settings import Section, matching
 
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
 _ENDPOINT = re.compile(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::\d{1,5})?/?")
@@ -18,13 +18,9 @@ _STACK = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}")
 _LAKE = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[A-Za-z0-9!_.*'()/=-]*)?")
 
 
-def _is(pattern: re.Pattern[str], what: str) -> AfterValidator:
-    def check(text: str) -> str:
-        if not pattern.fullmatch(text):
-            raise ValueError(f"must be {what}")
-        return text.rstrip("/")
-
-    return AfterValidator(check)
+def _unslashed(text: str) -> str:
+    """Without the `/` at its end, which means nothing there."""
+    return text.rstrip("/")
 
 
 def _catalog(text: str) -> str:
@@ -43,13 +39,15 @@ def _parameter(value: object) -> object:
     return str(value) if isinstance(value, int | float) else value
 
 
-Region = Annotated[str, _is(_REGION, "a region such as eu-central-1")]
-Endpoint = Annotated[str, _is(_ENDPOINT, "an address such as https://s3.example.com:9000")]
-DatabaseName = Annotated[str, _is(_DATABASE, "a name of lower-case letters, digits and `_`, as Athena takes it")]
-WorkgroupName = Annotated[str, _is(_WORKGROUP, "the name of a workgroup of Athena")]
-StackName = Annotated[str, _is(_STACK, "the name of a stack: a letter, then letters, digits and `-`")]
+Region = Annotated[str, matching(_REGION, "a region such as eu-central-1")]
+Endpoint = Annotated[
+    str, matching(_ENDPOINT, "an address such as https://s3.example.com:9000"), AfterValidator(_unslashed)
+]
+DatabaseName = Annotated[str, matching(_DATABASE, "a name of lower-case letters, digits and `_`, as Athena takes it")]
+WorkgroupName = Annotated[str, matching(_WORKGROUP, "the name of a workgroup of Athena")]
+StackName = Annotated[str, matching(_STACK, "the name of a stack: a letter, then letters, digits and `-`")]
 CatalogName = Annotated[str, AfterValidator(_catalog)]
-S3Url = Annotated[str, _is(_LAKE, "s3://BUCKET or s3://BUCKET/PREFIX")]
+S3Url = Annotated[str, matching(_LAKE, "s3://BUCKET or s3://BUCKET/PREFIX"), AfterValidator(_unslashed)]
 ParameterValue = Annotated[str, BeforeValidator(_parameter)]
 
 
