@@ -110,18 +110,13 @@ def text(folder: Path) -> str:
     for name in PARTS.values():
         for heading, body in _sections((folder / name).read_text("utf-8")).items():
             if heading:
-                sections[heading] = f"{sections.get(heading, '').rstrip()}\n\n{_renamed(body).strip(chr(10))}\n\n"
+                sections[heading] = f"{sections.get(heading, '').rstrip()}\n\n{body.strip(chr(10))}\n\n"
     return "".join(f"{heading}:\n{body}" if heading else body for heading, body in sections.items()).rstrip() + "\n"
 
 
 def _sections(whole: str) -> dict[str, str]:
     begin, *rest = _SECTION.split(whole)
     return {"": begin, **dict(zip(rest[::2], rest[1::2], strict=True))}
-
-
-def _renamed(body: str) -> str:
-    """The database may be there without being of the stack: it is named by the parameter."""
-    return body.replace("{Ref: Database}", "{Ref: DatabaseName}").replace("${Database}", "${DatabaseName}")
 
 
 def template(folder: Path, parameters: Mapping[str, str], tables: frozenset[str] = frozenset()) -> Template:

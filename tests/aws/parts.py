@@ -18,6 +18,7 @@ _KEPT = {"UpdateReplacePolicy": "Retain", "DeletionPolicy": "Retain"}
 PARAMETERS = {
     "Name": {"Type": "String", "Default": "pfsquid"},
     "Prefix": {"Type": "String", "Default": "lake"},
+    "DatabaseName": {"Type": "String", "Default": "pfsquid"},
     "QuickSightUser": {"Type": "String", "Default": ""},
     "Optimizers": {"Type": "String", "Default": "false", "AllowedValues": ["true", "false"]},
 }
@@ -33,10 +34,6 @@ STACK = {
         },
     },
     "Lake": {"Type": "AWS::S3::Bucket", **_KEPT},
-    "Database": {
-        "Type": "AWS::Glue::Database",
-        "Properties": {"CatalogId": {"Ref": "AWS::AccountId"}, "DatabaseInput": {"Name": {"Ref": "Name"}}},
-    },
     "Workgroup": {"Type": "AWS::Athena::WorkGroup", "Properties": {"Name": {"Ref": "Name"}}},
     "AnalystPolicy": {
         "Type": "AWS::IAM::ManagedPolicy",

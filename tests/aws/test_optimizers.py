@@ -82,7 +82,9 @@ def test_an_optimizer_is_of_a_table_of_the_lake_and_the_role_may_change_just_tho
     tables = {table for table, _ in OPTIMIZERS}
     assert tables <= TABLES.keys()
     allowed = [one["Fn::Sub"].rpartition(":")[2] for one in STATEMENTS["Tables"]["Resource"]]
-    assert sorted(allowed) == sorted(["catalog", "database/${Database}", *(f"table/${{Database}}/{t}" for t in tables)])
+    assert sorted(allowed) == sorted(
+        ["catalog", "database/${DatabaseName}", *(f"table/${{DatabaseName}}/{t}" for t in tables)]
+    )
 
 
 def test_the_tables_that_change_most_have_all_three_optimizers() -> None:
@@ -93,8 +95,10 @@ def test_the_tables_that_change_most_have_all_three_optimizers() -> None:
 
 
 def test_the_role_reaches_the_tables_and_nothing_else_of_the_bucket() -> None:
-    assert STATEMENTS["Files"]["Resource"] == {"Fn::Sub": "${Lake.Arn}/${Prefix}/${Database}.db/*"}
-    assert STATEMENTS["Folder"]["Condition"] == {"StringLike": {"s3:prefix": {"Fn::Sub": "${Prefix}/${Database}.db/*"}}}
+    assert STATEMENTS["Files"]["Resource"] == {"Fn::Sub": "${Lake.Arn}/${Prefix}/${DatabaseName}.db/*"}
+    assert STATEMENTS["Folder"]["Condition"] == {
+        "StringLike": {"s3:prefix": {"Fn::Sub": "${Prefix}/${DatabaseName}.db/*"}}
+    }
 
 
 def test_no_statement_of_the_role_is_for_everything() -> None:

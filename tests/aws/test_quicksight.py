@@ -54,7 +54,7 @@ TYPES = {
 def sql_of(resource: str) -> str:
     """The SQL of a data set as Athena gets it, but for the database."""
     text: str = custom(resource)["SqlQuery"]["Fn::Sub"]
-    return text.replace('"${Database}".', "")
+    return text.replace('"${DatabaseName}".', "")
 
 
 def on_duckdb(sql: str) -> str:
@@ -138,7 +138,7 @@ def test_the_sql_of_a_data_set_holds_nothing_that_differs_silently(name: str) ->
 @pytest.mark.parametrize("name", SETS)
 def test_every_table_is_named_with_the_database_of_the_stack(name: str) -> None:
     """A data source of QuickSight has no database of its own."""
-    tree = sqlglot.parse_one(custom(name)["SqlQuery"]["Fn::Sub"].replace("${Database}", "db"), read="athena")
+    tree = sqlglot.parse_one(custom(name)["SqlQuery"]["Fn::Sub"].replace("${DatabaseName}", "db"), read="athena")
     made = {one.alias for one in tree.find_all(exp.CTE)}
     assert {one.name for one in tree.find_all(exp.Table) if one.db != "db"} <= made
 
