@@ -107,8 +107,7 @@ def _error(scheme: str, name: str, cloud: Cloud, exc: Any) -> PfsquidError:
             "aws kms describe-key --key-id KEY    # is it enabled, and not to be deleted?",
             "allow kms:Decrypt on it, in its policy and in that of who asks",
         )
-    told_error = refusal(what, exc)
-    return PfsquidError(told_error.message, *told_error.next)
+    return refusal(what, exc)
 
 
 def _part(reference: str, value: str | bytes, key: str) -> str:

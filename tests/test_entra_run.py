@@ -22,12 +22,7 @@ def configured(pfsquid: Pfsquid, served: Served, **given: object) -> None:
     (pfsquid.folder / "secret").write_text(served.secret)
     (pfsquid.folder / "secret").chmod(0o600)
     tenant = {
-        "tenant": served.tenant,
-        "client_id": served.client_id,
-        "secret": "file:secret",
-        "authority": served.authority,
-        "graph": served.url,
-        "ca": str(served.ca),
+        **served.settings("file:secret"),
         "rate": {"requests": 5, "per": 0.5},
         "retention": "1d",
         "streams": ["interactive", "audits"],

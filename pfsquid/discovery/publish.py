@@ -42,11 +42,6 @@ class Published:
     judged: int
     at: datetime
 
-    def line(self) -> str:
-        """In a line: `published hosts (192,000 rows), people (310 rows)`; '' where there was nothing to do."""
-        told = ", ".join(f"{name} ({rows:,} rows)" for name, rows in self.tables.items())
-        return f"published {told}" if told else ""
-
 
 def states(tables: Mapping[str, Table | None]) -> str:
     """Which states the tables have that meaning is made of (SOURCES): changes with each commit of rows."""

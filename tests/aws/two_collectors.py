@@ -92,12 +92,7 @@ class Trial:
             (self.folder / f"{log}.log").touch()
         sources = {log: {"path": str(self.folder / f"{log}.log"), "format": "squid"} for log in (name, "both")}
         tenant = {
-            "tenant": served.tenant,
-            "client_id": served.client_id,
-            "secret": "file:secret",
-            "authority": served.authority,
-            "graph": served.url,
-            "ca": str(served.ca),
+            **served.settings("file:secret"),
             "rate": {"requests": 5, "per": 0.5},
             "retention": "1d",
             "streams": ["interactive"],

@@ -33,6 +33,16 @@ class Time:
         assert seconds > 0
         self.now += seconds
 
+    def passes(self, seconds: float, under_way: list[tuple[float, Turn]], limit: Limit) -> None:
+        """Time goes on, and answers arrive in it. under_way: when each answer comes, and to which request."""
+        until = self.now + seconds
+        for end, turn in sorted(under_way):
+            if end <= until:
+                self.now = max(self.now, end)
+                limit.ended(turn)
+                under_way.remove((end, turn))
+        self.now = until
+
     def limit(self, journal: Path | None = None, requests: int = 5, seconds: float = 10.0) -> Limit:
         return Limit(requests, seconds, journal, clock=self, sleep=self.sleep)
 
@@ -72,14 +82,7 @@ def test_the_server_never_sees_more_whatever_the_network_does(course: list[tuple
     seen: list[float] = []
 
     def sleep(seconds: float) -> None:
-        """Time goes on, and answers arrive in it."""
-        until = clock.now + seconds
-        for end, turn in sorted(under_way):
-            if end <= until:
-                clock.now = max(clock.now, end)
-                limit.ended(turn)
-                under_way.remove((end, turn))
-        clock.now = until
+        clock.passes(seconds, under_way, limit)
 
     limit = Limit(5, 10.0, clock=clock, sleep=sleep)
     for lasts, share, idle in course:
@@ -108,13 +111,7 @@ def test_spread_out_over_lives_that_are_killed_the_server_never_sees_more(
         under_way: list[tuple[float, Turn]] = []
 
         def sleep(seconds: float) -> None:
-            until = clock.now + seconds
-            for end, turn in sorted(under_way):
-                if end <= until:
-                    clock.now = max(clock.now, end)
-                    limit.ended(turn)
-                    under_way.remove((end, turn))
-            clock.now = until
+            clock.passes(seconds, under_way, limit)
 
         def life() -> Limit:
             return Limit(5, 10.0, journal, spread=spread, clock=clock, sleep=sleep)

@@ -18,9 +18,12 @@ from typing import Any
 
 import botocore.session
 import duckdb
+import pytest
 import sqlglot
 from botocore.validate import ParamValidator
 
+from pfsquid.cloud import Cloud
+from pfsquid.discovery.athena import Athena
 from pfsquid.lake.catalog import Lake
 from pfsquid.lake.tables import TABLES
 
@@ -244,3 +247,12 @@ def serving(athena: FakeAthena) -> Iterator[FakeAthena]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def asking(athena: FakeAthena, patch: pytest.MonkeyPatch, timeout: float) -> Athena:
+    """The product's engine, which asks this one and hardly pauses. timeout: seconds for an answer."""
+    patch.setenv("AWS_ENDPOINT_URL_ATHENA", athena.endpoint)
+    patch.setenv("AWS_ACCESS_KEY_ID", "test")
+    patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    patch.setattr("pfsquid.discovery.athena._PAUSES", (0.001, 0.01))
+    return Athena(Cloud("eu-central-1"), "pfsquid", "pfsquid", timeout=timeout)

@@ -14,7 +14,7 @@ from pfsquid.discovery.athena import LONGEST, Athena, check
 from pfsquid.discovery.athena_answer import Asked, ask
 from pfsquid.discovery.athena_values import failure, rows_of
 from pfsquid.errors import ExitCode, PfsquidError, WrongUse
-from tests.discovery.fake_athena import FakeAthena, Nasty, serving
+from tests.discovery.fake_athena import FakeAthena, Nasty, asking, serving
 
 
 @pytest.fixture
@@ -25,11 +25,7 @@ def fake() -> Iterator[FakeAthena]:
 
 @pytest.fixture
 def athena(fake: FakeAthena, monkeypatch: pytest.MonkeyPatch) -> Athena:
-    monkeypatch.setenv("AWS_ENDPOINT_URL_ATHENA", fake.endpoint)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setattr("pfsquid.discovery.athena._PAUSES", (0.001, 0.01))
-    return Athena(Cloud("eu-central-1"), "pfsquid", "pfsquid", timeout=20)
+    return asking(fake, monkeypatch, timeout=20)
 
 
 def states(fake: FakeAthena) -> list[str]:

@@ -21,7 +21,7 @@ from pfsquid.lake.catalog import Lake, open_lake
 from pfsquid.lake.collect import collect_entra, collect_squid
 from pfsquid.settings_care import CareSettings
 from tests.discovery.conftest import TRAFFIC, collected, write_log, write_sign_ins
-from tests.discovery.fake_athena import FakeAthena, serving
+from tests.discovery.fake_athena import FakeAthena, asking, serving
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 HOSTILE = "2026-11-04T08:00:00 o'ne\"il--;?@LAB.LOCAL TCP_TUNNEL/200 5 6 CONNECT www.dropbox.com:443\n"
@@ -61,11 +61,7 @@ def fake(published: Lake) -> Iterator[FakeAthena]:
 
 @pytest.fixture
 def athena(fake: FakeAthena, monkeypatch: pytest.MonkeyPatch) -> Athena:
-    monkeypatch.setenv("AWS_ENDPOINT_URL_ATHENA", fake.endpoint)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setattr("pfsquid.discovery.athena._PAUSES", (0.001, 0.01))
-    return Athena(Cloud("eu-central-1"), "pfsquid", "pfsquid", timeout=30)
+    return asking(fake, monkeypatch, timeout=30)
 
 
 def asked(athena: Athena, lake: Lake, known: Knowledge, name: str, given: tuple[str, ...]) -> Streamed:

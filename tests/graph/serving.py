@@ -32,6 +32,17 @@ class Served:
     secret: str
     control: Control
 
+    def settings(self, secret: str) -> dict[str, object]:
+        """What a configuration says of this tenant. secret: the reference to its secret."""
+        return {
+            "tenant": self.tenant,
+            "client_id": self.client_id,
+            "secret": secret,
+            "authority": self.authority,
+            "graph": self.url,
+            "ca": str(self.ca),
+        }
+
 
 @dataclass(frozen=True)
 class Options:
